@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: BSL-1.0
+# The tests: tests/**/*_test.cpp, one executable for each folder directly under tests/; the files
+# directly in tests/ are the group "api". A new folder is a new group, with nothing to write here.
+#   executable bin/<group>_tests, CTest names "<group>.<test case>", CTest label <group>
+
+find_package(Catch2 2.13 REQUIRED)
+find_package(rapidcheck REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_program(COPPICE_PYTHON python3 REQUIRED)
+mark_as_advanced(COPPICE_PYTHON)
+include(Catch)
+
+# What every test sees: tests/support/ as <...>, the rest of the source tree as "tools/...", the
+# libraries, and where things are. The definitions are the same for all, since all share one
+# precompiled header.
+add_library(coppice_test_support INTERFACE)
+target_include_directories(coppice_test_support INTERFACE "${PROJECT_SOURCE_DIR}/tests/support"
+                                                          "${PROJECT_SOURCE_DIR}")
+target_link_libraries(coppice_test_support INTERFACE coppice::dev Catch2::Catch2 rapidcheck
+                                                     nlohmann_json::nlohmann_json)
+set(tool "")
+if(TARGET coppice_tool)
+  set(tool "$<TARGET_FILE:coppice_tool>")
+endif()
+target_compile_definitions(
+  coppice_test_support INTERFACE "COPPICE_TEST_TOOL=\"${tool}\""
+                                 "COPPICE_TEST_SOURCE_DIR=\"${PROJECT_SOURCE_DIR}\"")
+
+# Catch's main, and the sources of tests/support/ if there are any.
+file(GLOB support_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tests/support/*.cpp")
+add_library(coppice_test_main OBJECT "${PROJECT_SOURCE_DIR}/tests/main.cpp" ${support_sources})
+target_link_libraries(coppice_test_main PUBLIC coppice_test_support)
+
+# The precompiled header of all groups; it is made once. It belongs to a library of its own, since
+# Catch's main is compiled by defining a macro before Catch's header is first seen.
+file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/precompiled.cpp" CONTENT "")
+add_library(coppice_test_precompiled OBJECT "${PROJECT_BINARY_DIR}/precompiled.cpp")
+target_link_libraries(coppice_test_precompiled PRIVATE coppice_test_support)
+target_precompile_headers(coppice_test_precompiled PRIVATE <catch2/catch.hpp> <rapidcheck.h>
+                          <rapidcheck/state.h> <string> <string_view> <vector> <map> <thread>)
+
+file(GLOB_RECURSE test_sources CONFIGURE_DEPENDS RELATIVE "${PROJECT_SOURCE_DIR}/tests"
+     "${PROJECT_SOURCE_DIR}/tests/*_test.cpp")
+list(FILTER test_sources EXCLUDE REGEX "^consumer/")
+set(groups "")
+foreach(source IN LISTS test_sources)
+  set(group api)
+  if(source MATCHES "^([^/]+)/")
+    set(group "${CMAKE_MATCH_1}")
+  endif()
+  list(APPEND groups "${group}")
+  list(APPEND group_${group}_sources "${PROJECT_SOURCE_DIR}/tests/${source}")
+endforeach()
+list(REMOVE_DUPLICATES groups)
+
+foreach(group IN LISTS groups)
+  add_executable(${group}_tests ${group_${group}_sources})
+  target_link_libraries(${group}_tests PRIVATE coppice_test_main)
+  target_precompile_headers(${group}_tests REUSE_FROM coppice_test_precompiled)
+  if(TARGET coppice_tool)
+    add_dependencies(${group}_tests coppice_tool)
+  endif()
+  catch_discover_tests(${group}_tests TEST_PREFIX "${group}." PROPERTIES LABELS ${group} TIMEOUT
+                       ${COPPICE_TEST_TIMEOUT})
+endforeach()
+
+# ---- tests of the source tree ----------------------------------------------------------------
+
+set(tidy_test "${PROJECT_SOURCE_DIR}/tests/tidy_test.py")
+add_test(NAME tidy.sources COMMAND "${COPPICE_PYTHON}" -B "${tidy_test}")
+add_test(NAME tidy.self_test COMMAND "${COPPICE_PYTHON}" -B "${tidy_test}" --self-test)
+set_tests_properties(tidy.sources tidy.self_test PROPERTIES LABELS tidy TIMEOUT 60)
+
+# ---- the fuzz bodies over their corpora, with any compiler ------------------------------------
+
+# Each fuzz/X.cpp has its body in fuzz/X.hpp, the function fuzz_X; its inputs are fuzz/corpus/X/.
+file(GLOB fuzz_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/fuzz/*.cpp")
+set(COPPICE_REPLAY_INCLUDES "")
+set(COPPICE_REPLAY_TABLE "")
+set(fuzz_names "")
+foreach(source IN LISTS fuzz_sources)
+  cmake_path(GET source STEM name)
+  list(APPEND fuzz_names "${name}")
+  string(APPEND COPPICE_REPLAY_INCLUDES "#include \"fuzz/${name}.hpp\"\n")
+  string(APPEND COPPICE_REPLAY_TABLE "    {\"${name}\", &fuzz_${name}},\n")
+endforeach()
+if(fuzz_names)
+  configure_file("${PROJECT_SOURCE_DIR}/cmake/replay.cpp.in" "${PROJECT_BINARY_DIR}/replay.cpp"
+                 @ONLY)
+  add_executable(fuzz_replay "${PROJECT_BINARY_DIR}/replay.cpp")
+  target_include_directories(fuzz_replay PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_link_libraries(fuzz_replay PRIVATE coppice::dev)
+  foreach(name IN LISTS fuzz_names)
+    add_test(NAME fuzz.replay.${name} COMMAND fuzz_replay ${name}
+                                              "${PROJECT_SOURCE_DIR}/fuzz/corpus/${name}")
+    set_tests_properties(fuzz.replay.${name} PROPERTIES LABELS fuzz TIMEOUT
+                                                        ${COPPICE_TEST_TIMEOUT})
+  endforeach()
+endif()

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/coppice.hpp: the umbrella. Include this one.
+// Owns: nothing. Four nouns: database, snapshot, transaction, cursor.
+
+#include <coppice/database.hpp>
+#include <coppice/version.hpp>

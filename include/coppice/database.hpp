@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/database.hpp: open, read, write, update, compact, check, history.
+// Owns: the handle that a user opens, and the moment at which events are told.
+// Invariant: a handle is movable and all its functions may be called from any thread; snapshots
+//   and transactions may outlive it. A closed or moved-from handle throws errc::closed.
+
+#include <coppice/error.hpp>
+#include <coppice/history.hpp>
+#include <coppice/options.hpp>
+#include <coppice/snapshot.hpp>
+#include <coppice/statistics.hpp>
+#include <coppice/storage/concepts.hpp>
+#include <coppice/storage/file_medium.hpp>
+#include <coppice/storage/memory_medium.hpp>
+#include <coppice/store/check.hpp>
+#include <coppice/store/compact.hpp>
+#include <coppice/store/history.hpp>
+#include <coppice/store/measure.hpp>
+#include <coppice/store/store.hpp>
+#include <coppice/store/writer.hpp>
+#include <coppice/tell.hpp>
+#include <coppice/transaction.hpp>
+
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace coppice::inline COPPICE_ABI {
+
+using store::check_report;
+using store::compaction_hooks;
+
+/// An open database on some medium.
+template <storage::medium Medium> class [[nodiscard]] basic_database {
+  public:
+    using transaction = basic_transaction<Medium>;
+
+    /// Opens the database at a path, or makes it, as the options say.
+    /// @throws error; then nothing is left behind
+    explicit basic_database(std::filesystem::path const& path, options chosen = {}) requires
+        std::constructible_from<Medium, std::filesystem::path const&, bool>
+        : basic_database(Medium(path, chosen.create_directories), std::move(chosen)) {}
+
+    /// A fresh database in memory. Nothing of it outlives its last handle, snapshot or view.
+    basic_database() requires std::same_as<Medium, storage::memory_medium>
+        : basic_database(Medium(), {.preallocate_bytes = 0}) {}
+
+    /// Opens the database that a medium holds.
+    explicit basic_database(Medium medium, options chosen = {})
+        : store_(std::make_shared<store_type>(std::move(medium), std::move(chosen))) {
+        tell(callbacks(), &events::on_open, path());
+        if (auto const& found = store_->recovery()) {
+            tell(callbacks(), &events::on_recover, *found);
+            tell(callbacks(), &events::log, log_level::warning, std::string_view(found->reason));
+        }
+    }
+
+    basic_database(basic_database&&) noexcept = default;
+    basic_database& operator=(basic_database&& other) noexcept {
+        if (this != &other) {
+            close();
+            store_ = std::move(other.store_);
+        }
+        return *this;
+    }
+    ~basic_database() { close(); }
+
+    // ---- reading ---------------------------------------------------------------------------
+
+    /// The newest commit whose promise was kept, for as long as you keep it. Lock-free while no
+    /// other process commits.
+    [[nodiscard]] snapshot read() const { return snapshot(open().current()); }
+    /// The newest whole commit, also one whose sync has not returned: a power cut may take it back.
+    [[nodiscard]] snapshot read_latest() const { return snapshot(open().latest()); }
+    /// The database as it was after a commit. O(log n) steps for n commits.
+    /// @throws errc::history_gone for a commit before the last compaction, or none at all
+    [[nodiscard]] snapshot read(commit_id id) const {
+        return snapshot(store::state_at(open().current(), id));
+    }
+    /// The value of a key in the newest commit at this call, as a copy.
+    [[nodiscard]] std::optional<std::string> get(std::string_view key) const {
+        auto const now = read();
+        auto const value = now.get(key);
+        return value ? std::optional<std::string>(*value) : std::nullopt;
+    }
+    /// The commits of the file, newest first.
+    [[nodiscard]] commit_history history() const {
+        auto& store = open();
+        return {store.current(), store.durable().commit_id};
+    }
+
+    // ---- writing ---------------------------------------------------------------------------
+
+    /// The write transaction; waits for its turn.
+    /// @throws errc::would_deadlock if this thread has it, read_only, forked, sync_failed,
+    ///   lock_lost, second_copy, file_missing, file_replaced, corrupt, and errno of the system
+    [[nodiscard]] transaction write() { return *begin({}); }
+    /// The write transaction, or nothing if another one is under way.
+    [[nodiscard]] std::optional<transaction> try_write() {
+        return begin(std::chrono::steady_clock::now());
+    }
+    /// The write transaction, or nothing if none could be had for so long.
+    template <typename Rep, typename Period>
+    [[nodiscard]] std::optional<transaction> write_for(std::chrono::duration<Rep, Period> longest) {
+        return begin(std::chrono::steady_clock::now() +
+                     std::chrono::ceil<std::chrono::steady_clock::duration>(longest));
+    }
+    /// Runs `change(transaction&)`, then commits; if it throws, nothing has happened.
+    /// @return the id of the commit
+    template <std::invocable<transaction&> Change>
+    commit_id update(Change&& change, std::optional<durability> how = {}, std::string note = {}) {
+        auto txn = write();
+        std::invoke(std::forward<Change>(change), txn);
+        return txn.commit(how, std::move(note));
+    }
+    /// Makes all earlier commits durable. One sync, or none.
+    void sync() {
+        guarded([&] { store::writer<Medium>::acquire(shared(), {})->sync(); });
+    }
+
+    // ---- care ------------------------------------------------------------------------------
+
+    /// Rewrites the database densely, without its history, into a fresh file that takes the place
+    /// of the old one. Snapshots go on; writers wait meanwhile, readers do not.
+    /// @param hooks a filter that drops entries, a report of progress that can stop it
+    /// @return false if it was stopped; then nothing has changed
+    bool compact(compaction_hooks const& hooks = {}) {
+        bool done = false;
+        guarded([&] {
+            auto const session = store::writer<Medium>::acquire(shared(), {});
+            done = store::compact(*session, hooks);
+        });
+        return done;
+    }
+    /// Walks every invariant of the newest commit and of the chain of commits.
+    [[nodiscard]] check_report check() const { return store::check(open()); }
+    /// Figures of this moment. O(number of commits) for `commits`, else O(1).
+    [[nodiscard]] statistics stats() const { return store::measure(open()); }
+
+    /// Where it is.
+    [[nodiscard]] std::string const& path() const { return open().path(); }
+    /// The options it was opened with.
+    [[nodiscard]] options const& chosen() const { return open().chosen(); }
+
+    /// Ends the handle, idempotent. What was written ahead is cut off where no one else is writing.
+    void close() noexcept {
+        auto const store = std::exchange(store_, nullptr);
+        if (!store) return;
+        try {
+            if (!store->chosen().read_only) {
+                auto const now = std::chrono::steady_clock::now();
+                if (auto const session = store::writer<Medium>::acquire(store, now)) {
+                    session->trim();
+                }
+            }
+        } catch (std::exception const&) { // it only saves space
+        }
+        tell(store->chosen().events, &events::on_close, store->path());
+    }
+
+  private:
+    using store_type = store::store<Medium>;
+
+    [[nodiscard]] store_type& open() const {
+        if (!store_) throw error(errc::closed, "the database handle was closed or moved from");
+        return *store_;
+    }
+    [[nodiscard]] std::shared_ptr<store_type> shared() const {
+        static_cast<void>(open());
+        return store_;
+    }
+    [[nodiscard]] events const& callbacks() const { return open().chosen().events; }
+
+    template <typename Work> void guarded(Work work) {
+        try {
+            work();
+        } catch (error const& e) {
+            tell(callbacks(), &events::on_error, e);
+            throw;
+        }
+    }
+
+    [[nodiscard]] std::optional<transaction> begin(storage::deadline until) {
+        std::optional<transaction> result;
+        guarded([&] {
+            auto session = store::writer<Medium>::acquire(shared(), until);
+            if (session) result.emplace(std::move(session));
+        });
+        return result;
+    }
+
+    std::shared_ptr<store_type> store_;
+};
+
+/// A database in a file.
+using database = basic_database<storage::file_medium>;
+/// Its write transaction.
+using transaction = database::transaction;
+/// A database in memory, with the whole API.
+using memory_database = basic_database<storage::memory_medium>;
+
+/// Removes the database at a path, under its lock; the lock file stays, since others may wait for
+/// it. Snapshots that are held go on reading. @return was there one? @throws error
+inline bool destroy(std::filesystem::path const& path) {
+    storage::file_medium medium(path, false);
+    auto const lock = medium.lock();
+    static_cast<void>(lock->acquire({}));
+    struct releaser {
+        storage::file_medium::lock_type& lock;
+        ~releaser() { lock.release(); }
+    } const held{*lock};
+    static_cast<void>(medium.discard_fresh());
+    auto const removed = medium.remove();
+    if (removed) medium.sync_name();
+    return removed;
+}
+
+} // namespace coppice::inline COPPICE_ABI

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/options.hpp: the aggregate a user fills when opening, and what the events tell.
+// Owns: the defaults and limits, with their reasons; the enumerations of every choice.
+// Invariant: an option changes how something is done, never whether a commit is atomic.
+
+#include <coppice/commit_id.hpp>
+#include <coppice/error.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+
+namespace coppice {
+
+/// What opening does where there is no database, or where there is one.
+enum class create : std::uint8_t {
+    never,      ///< open an existing database, else `errc::not_found`
+    if_missing, ///< open it, or make it
+    must,       ///< make it, or `errc::already_exists`
+    replace,    ///< make a new one in the place of an old one (atomically, by rename)
+};
+
+/// What opening does when the newest commits were cut short.
+enum class recovery : std::uint8_t {
+    automatic, ///< take the newest whole commit; nothing is written until the next commit
+    refuse,    ///< `errc::recovery_needed`, and nothing is touched
+};
+
+/// When the checksum of a node or value is compared.
+enum class verify : std::uint8_t {
+    first_touch, ///< when this process first touches it; about 0.1 us for each 4 KiB, once
+    every_read,  ///< at every read
+    never,       ///< never; the structure is still checked, so reading stays memory safe
+};
+
+/// What a commit waits for.
+enum class durability : std::uint8_t {
+    sync,     ///< one sync of the device: the commit survives a power cut when it returns
+    lazy,     ///< none: it survives the death of the process; after a power cut the database
+              ///< is a whole earlier commit, never damaged
+    two_sync, ///< data, sync, superblock, sync: nothing rests on a checksum over the data
+};
+
+/// Node sizes of a database, fixed when it is made. Nodes are as long as their content; these
+/// are the sizes above which a node is cut in two. Tiny sizes make deep trees for tests.
+struct node_sizes {
+    std::uint32_t leaf_bytes = 4096;         ///< 128 to 65,536
+    std::uint32_t inner_bytes = 1024;        ///< 128 to 65,536
+    std::uint32_t inline_value_bytes = 1024; ///< longer values lie out of line; at most a quarter
+                                             ///< of `leaf_bytes`, which it is lowered to
+};
+
+/// What an event tells of a commit.
+struct commit_info {
+    commit_id id{};                               ///< its number
+    std::chrono::system_clock::time_point time{}; ///< its wall-clock time
+    std::string note{};                           ///< its note, often empty
+    std::uint64_t entries = 0;                    ///< entries after it
+    std::uint64_t live_bytes = 0;                 ///< bytes its tree reaches
+    bool durable = false;                         ///< known to have reached the device
+};
+
+/// What the on_recover event tells.
+struct recovery_info {
+    commit_id taken{};                ///< the commit that was taken
+    std::uint64_t rejected_slots = 0; ///< superblock slots that did not hold
+    std::string reason{};             ///< in words
+};
+
+/// How grave a log line is.
+enum class log_level : std::uint8_t { debug, info, warning, error };
+
+/// Callbacks. Each may be empty. They run in the calling thread, with no lock of coppice held
+/// except where said; what they throw is swallowed and reported to `log`, and must not use the
+/// handle that calls them.
+struct events {
+    std::function<void(std::string const& path)> on_open = {};  ///< after opening
+    std::function<void(std::string const& path)> on_close = {}; ///< after the last use of a handle
+    std::function<void(commit_info const&)> on_commit = {};     ///< after a commit of this handle
+    std::function<void(error const&)> on_error = {};            ///< before a failed write throws
+    /// When opening passed over a superblock slot that did not hold.
+    std::function<void(recovery_info const&)> on_recover = {};
+    std::function<void(log_level, std::string_view)> log = {}; ///< one line, for people
+};
+
+/// How a database is opened. All members have defaults; use designated initialisers:
+/// `coppice::database db{"a.db", {.create = coppice::create::must}};`
+struct options {
+    coppice::create create = coppice::create::if_missing; ///< make it where it is missing
+    bool create_directories = false;                      ///< make the parent folders as well
+    bool read_only = false; ///< needs no lock file, writes nothing, works on read-only media
+    coppice::recovery recovery = coppice::recovery::automatic;  ///< what to do after a crash
+    coppice::durability durability = coppice::durability::sync; ///< of commits that name none
+    coppice::verify verify = coppice::verify::first_touch;      ///< when checksums are compared
+    /// When more than this is not yet synced, the next commit syncs first. It bounds the work of
+    /// opening after a crash. At most 1 GiB.
+    std::uint64_t unsynced_limit_bytes = std::uint64_t{32} << 20U;
+    /// A durable transaction of more bytes than this uses two syncs, so that opening never has to
+    /// sum it. Bulk loads and streams always do.
+    std::uint64_t two_sync_above_bytes = std::uint64_t{4} << 20U;
+    /// How far ahead the file is written with zeros for small durable commits, at most: a sync that
+    /// has to grow the file costs about twice one that does not. 0 turns it off.
+    std::uint64_t preallocate_bytes = std::uint64_t{1} << 20U;
+    /// Pads each commit to 4 KiB, for media on which a torn write can damage its neighbours in the
+    /// same block (no power-safe overwrite). Costs 2 KiB a commit on average.
+    bool pad_commits = false;
+    node_sizes nodes = {};       ///< used only when the database is made
+    coppice::events events = {}; ///< callbacks
+    /// The wall clock of commits, for tests. Empty means std::chrono::system_clock::now.
+    std::function<std::chrono::system_clock::time_point()> clock = {};
+};
+
+/// The longest key, in bytes. Keys may be empty and hold any bytes.
+inline constexpr std::uint64_t max_key_bytes = 65535;
+/// The longest value, in bytes, by the format.
+inline constexpr std::uint64_t max_value_bytes = (std::uint64_t{1} << 47U) - 1;
+/// The longest note of a commit, in bytes.
+inline constexpr std::uint64_t max_note_bytes = 4096;
+
+} // namespace coppice

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/snapshot.hpp: one moment of a database, for as long as you keep it. All reading.
+// Owns: the vocabulary of std::map over a state: get, find, ranges, order statistics.
+// Invariant: a snapshot never changes; what it hands out lives as long as it, or a copy of it, or
+//   anything made from it. It takes no lock, blocks nobody, and may outlive its database.
+// Thread safety: a snapshot may be read by any number of threads at once, and copied to others.
+
+#include <coppice/commit_id.hpp>
+#include <coppice/cursor.hpp>
+#include <coppice/store/clock.hpp>
+#include <coppice/store/revision.hpp>
+#include <coppice/tree/find.hpp>
+#include <coppice/tree/rank.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+
+namespace coppice::inline COPPICE_ABI {
+
+/// A moment of a database. A value: copying costs one reference count, comparing compares roots.
+/// Every reading function throws errc::corrupt where it meets damage. Unless said otherwise a call
+/// costs O(height) nodes and allocates nothing.
+class [[nodiscard]] snapshot {
+  public:
+    using iterator = entry_iterator;
+
+    /// Use `database::read()` or `transaction::view()`.
+    explicit snapshot(store::revision_ptr state) noexcept : state_(std::move(state)) {}
+
+    /// The value of a key; nothing where it is absent. The view lives as long as the snapshot.
+    [[nodiscard]] std::optional<std::string_view> get(std::string_view key) const& {
+        auto const stored = tree::find(*state_, state_->user(), key);
+        if (!stored) return {};
+        return state_->value(*stored);
+    }
+    std::optional<std::string_view> get(std::string_view key) const&& = delete;
+
+    /// Is the key there? A large value is not touched.
+    [[nodiscard]] bool contains(std::string_view key) const {
+        return tree::find(*state_, state_->user(), key).has_value();
+    }
+    /// The length of a value in bytes, without touching it; nothing where the key is absent.
+    [[nodiscard]] std::optional<std::uint64_t> value_bytes(std::string_view key) const {
+        auto const stored = tree::find(*state_, state_->user(), key);
+        if (!stored) return {};
+        return stored->length_bytes();
+    }
+    /// Copies part of a value. Only the pieces of 1 MiB that it touches are verified.
+    /// @param offset where in the value to begin; at or behind its end gives 0
+    /// @return how many bytes were copied, or nothing where the key is absent
+    [[nodiscard]] std::optional<std::size_t> read(std::string_view key, std::uint64_t offset,
+                                                  std::span<std::byte> to) const;
+
+    /// How many entries there are. O(1).
+    [[nodiscard]] std::uint64_t size() const noexcept { return state_->user().root.entries; }
+    [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+    /// 1 where the key is there, else 0, as in std::map.
+    [[nodiscard]] std::uint64_t count(std::string_view key) const { return contains(key) ? 1 : 0; }
+    /// How many keys are in [from, to). O(height) nodes, whatever the number.
+    [[nodiscard]] std::uint64_t count(std::string_view from, std::string_view to) const {
+        return from < to ? rank(to) - rank(from) : 0;
+    }
+    /// How many keys begin with `prefix`. Allocates for the prefix.
+    [[nodiscard]] std::uint64_t count_prefix(std::string_view prefix) const {
+        auto const end = tree::prefix_end(prefix);
+        return (end ? rank(*end) : size()) - rank(prefix);
+    }
+    /// How many keys are before `key`.
+    [[nodiscard]] std::uint64_t rank(std::string_view key) const {
+        return tree::rank(*state_, state_->user(), key);
+    }
+    /// The entry with `index` entries before it; `end()` beyond the last.
+    [[nodiscard]] iterator nth(std::uint64_t index) const& {
+        auto at = cursor();
+        at.seek_nth(index);
+        return iterator(std::move(at));
+    }
+    iterator nth(std::uint64_t index) const&& = delete;
+
+    /// The entry with the lowest key; nothing in an empty snapshot.
+    [[nodiscard]] std::optional<entry> first() const& {
+        auto at = cursor();
+        at.first();
+        return at.valid() ? std::optional(entry{at.key(), at.value()}) : std::nullopt;
+    }
+    std::optional<entry> first() const&& = delete;
+    /// The entry with the highest key; nothing in an empty snapshot.
+    [[nodiscard]] std::optional<entry> last() const& {
+        auto at = cursor();
+        at.last();
+        return at.valid() ? std::optional(entry{at.key(), at.value()}) : std::nullopt;
+    }
+    std::optional<entry> last() const&& = delete;
+
+    [[nodiscard]] iterator begin() const& {
+        auto at = cursor();
+        at.first();
+        return iterator(std::move(at));
+    }
+    [[nodiscard]] iterator end() const& { return iterator(cursor()); }
+    iterator begin() const&& = delete;
+    iterator end() const&& = delete;
+    /// The entry of a key, or `end()`.
+    [[nodiscard]] iterator find(std::string_view key) const& {
+        auto at = cursor();
+        return at.seek(key) ? iterator(std::move(at)) : end();
+    }
+    iterator find(std::string_view key) const&& = delete;
+    /// The first entry whose key is not before `key`.
+    [[nodiscard]] iterator lower_bound(std::string_view key) const& {
+        auto at = cursor();
+        at.seek(key);
+        return iterator(std::move(at));
+    }
+    iterator lower_bound(std::string_view key) const&& = delete;
+    /// The first entry whose key is after `key`.
+    [[nodiscard]] iterator upper_bound(std::string_view key) const& {
+        auto at = cursor();
+        if (at.seek(key)) at.next();
+        return iterator(std::move(at));
+    }
+    iterator upper_bound(std::string_view key) const&& = delete;
+
+    /// A cursor of its own, at the end.
+    [[nodiscard]] coppice::cursor cursor() const { return coppice::cursor(state_); }
+
+    /// All entries.
+    [[nodiscard]] entry_range all() const { return range(unbounded(), unbounded()); }
+    /// The entries of [from, to); empty unless from < to. "" is a key, not infinity.
+    [[nodiscard]] entry_range range(std::string_view from, std::string_view to) const {
+        return range(including(from), excluding(to));
+    }
+    /// The entries from a key on.
+    [[nodiscard]] entry_range range_from(std::string_view from) const {
+        return range(including(from), unbounded());
+    }
+    /// The entries before a key.
+    [[nodiscard]] entry_range range_to(std::string_view to) const {
+        return range(unbounded(), excluding(to));
+    }
+    /// The entries between two bounds: `range(excluding("a"), including("b"))`.
+    [[nodiscard]] entry_range range(key_bound const& from, key_bound const& to) const {
+        return {state_, from, to};
+    }
+    /// The entries whose keys begin with `prefix`. Allocates for the prefix.
+    [[nodiscard]] entry_range prefix(std::string_view prefix) const {
+        auto const end = tree::prefix_end(prefix);
+        return range(including(prefix), end ? excluding(*end) : unbounded());
+    }
+
+    /// The commit that this is. For a transaction's view, the one it began from.
+    [[nodiscard]] commit_id id() const noexcept { return {state_->record().commit_id}; }
+    /// When that was committed.
+    [[nodiscard]] std::chrono::system_clock::time_point time() const noexcept {
+        return store::to_time_point(state_->record().time_us);
+    }
+    /// The note of that commit; lives as long as the snapshot.
+    [[nodiscard]] std::string_view note() const& noexcept { return state_->record().note; }
+    std::string_view note() const&& = delete;
+
+    /// Are both the same moment of the same file, with the same content?
+    friend bool operator==(snapshot const& a, snapshot const& b) noexcept {
+        return a.state_.get() == b.state_.get() ||
+               (a.state_->image().identity == b.state_->image().identity &&
+                a.state_->user() == b.state_->user());
+    }
+
+    /// The state underneath, for those who build on coppice.
+    [[nodiscard]] store::revision_ptr const& state() const noexcept { return state_; }
+
+  private:
+    store::revision_ptr state_;
+};
+
+inline std::optional<std::size_t> snapshot::read(std::string_view key, std::uint64_t offset,
+                                                 std::span<std::byte> to) const {
+    auto const stored = tree::find(*state_, state_->user(), key);
+    if (!stored) return {};
+    auto const length = stored->length_bytes();
+    if (offset >= length || to.empty()) return 0;
+    auto const wanted = std::min<std::uint64_t>(to.size(), length - offset);
+    auto const part = stored->out_of_line ? state_->value_part(stored->extent(), offset, wanted)
+                                          : stored->raw.substr(static_cast<std::size_t>(offset),
+                                                               static_cast<std::size_t>(wanted));
+    std::memcpy(to.data(), part.data(), part.size());
+    return part.size();
+}
+
+} // namespace coppice::inline COPPICE_ABI

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/storage/concepts.hpp: the two concepts the engine is written against.
+// Owns: `storage` (bytes at offsets), `medium` (the place of a database), `writer_lock` (one
+//   writer, in this process and on this machine), each with its table of semantics.
+// Invariant: the engine reaches the outside world through these expressions and no others, so a
+//   simulated medium exercises the very code that ships. Nothing here knows what bytes mean.
+
+#include <coppice/bytes.hpp>
+#include <coppice/error.hpp>
+
+#include <array>
+#include <chrono>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace coppice::storage {
+
+/// A stable, read-only view of the first `size_bytes` of a storage. Later writes within that range
+/// appear in it. Bytes beyond the storage's size must not be touched. Whoever holds `data` keeps
+/// the bytes alive, also when the file is renamed over, removed, or the storage is gone.
+struct mapped_view {
+    std::shared_ptr<std::byte const> data;
+    std::uint64_t size_bytes = 0;
+};
+
+/// Who this process is, for the live page. `token` is random, one per copy of the library.
+struct process_identity {
+    std::array<std::byte, 16> boot_id{};
+    std::uint64_t pid = 0;
+    std::uint64_t start_time = 0;
+    std::uint64_t token = 0;
+};
+
+/// Which file a storage is: enough to tell whether a path still names it.
+struct file_identity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+
+    friend constexpr bool operator==(file_identity, file_identity) noexcept = default;
+};
+
+/// What the path of a database names now, compared with a storage that was opened there.
+enum class standing : std::uint8_t { same, replaced, missing };
+
+/// How a medium opens what is at its path.
+enum class access : std::uint8_t { read_only, read_write };
+
+/// When waiting ends; empty means never.
+using deadline = std::optional<std::chrono::steady_clock::time_point>;
+
+/// Bytes at offsets.
+///
+/// | expression               | result        | semantics; what a failure leaves behind |
+/// |--------------------------|---------------|----------------------------------------------------|
+/// | `c.size()`               | `uint64_t`    | bytes now, asked anew at every call | |
+/// `c.read(offset, buffer)` | `size_t`      | fills the buffer; less only where the file ends.   |
+/// |                          |               | Interruptions and short reads are continued | |
+/// `s.write(offset, data)`  | `void`        | all of data at offset, growing the file. Short     |
+/// |                          |               | writes are continued. A failure leaves any part |
+/// | `s.sync()`               | `void`        | on return all earlier writes and the size are on |
+/// |                          |               | the device. EINTR is a failure. After a failure |
+/// |                          |               | nothing is known, and it must not be called again |
+/// | `s.truncate(size)`       | `void`        | cuts or grows (with zeros) to size bytes | |
+/// `c.map(size)`            | `mapped_view` | at least size bytes, maybe beyond the end          |
+/// | `c.identity()`           | `file_identity` | which file this is |
+///
+/// All failures are `error` with `errc::io_failed`. Safe for concurrent reads beside one writer.
+template <typename S>
+concept storage = requires(S& s, S const& c, std::uint64_t n, bytes data, mutable_bytes buffer) {
+    { c.size() } -> std::same_as<std::uint64_t>;
+    { c.read(n, buffer) } -> std::same_as<std::size_t>;
+    { s.write(n, data) } -> std::same_as<void>;
+    { s.sync() } -> std::same_as<void>;
+    { s.truncate(n) } -> std::same_as<void>;
+    { c.map(n) } -> std::same_as<mapped_view>;
+    { c.identity() } -> std::same_as<file_identity>;
+};
+
+/// One writer at a time, in this process and on this machine, and the live page beside it.
+///
+/// | expression          | result  | semantics                                                    |
+/// |---------------------|---------|--------------------------------------------------------------|
+/// | `l.acquire(until)`  | `bool`  | first the turn (between threads), then the file lock (between
+/// | |                     |         | processes); false when the deadline passed. A deadline in
+/// the | |                     |         | past means try once. Throws `would_deadlock` when this
+/// thread | |                     |         | has the turn, `forked`, `second_copy`, `lock_lost`
+/// when the   | |                     |         | lock file is not the one at the path,
+/// `lock_unusable`         | | `l.release()`       | `void`  | noexcept; from any thread of the
+/// process                      | | `l.check_held()`    | `void`  | throws `lock_lost` unless the
+/// lock file is still at its path, | |                     |         | `forked` in a child | |
+/// `l.page()`          | pointer | 4096 bytes of live page, 8-aligned, mapped; or null where     |
+/// |                     |         | there is none. Words in it may change at any time | |
+/// `l.write_page(o,d)` | `void`  | writes data at offset o of the page, under the lock; o and    |
+/// |                     |         | size are multiples of 8 and each aligned word appears whole |
+/// | `l.identity()`      |         | who this process is | | `l.poison()`        | `void`  |
+/// noexcept; ends writing for every handle that was opened so    | |                     | | far on
+/// this lock in this process                              | | `l.poison_count()`  | number  | how
+/// often that happened                                       |
+template <typename L>
+concept writer_lock = requires(L& l, L const& c, deadline until, std::uint64_t n, bytes data) {
+    { l.acquire(until) } -> std::same_as<bool>;
+    { l.release() }
+    noexcept;
+    { l.check_held() } -> std::same_as<void>;
+    { c.page() } -> std::same_as<std::byte const*>;
+    { l.write_page(n, data) } -> std::same_as<void>;
+    { c.identity() } -> std::same_as<process_identity const&>;
+    { l.poison() }
+    noexcept;
+    { c.poison_count() } -> std::same_as<std::uint64_t>;
+};
+
+/// The place of a database: a name that resolves to a storage, a companion for fresh files, a lock.
+///
+/// | expression             | result            | semantics                                      |
+/// |------------------------|-------------------|------------------------------------------------|
+/// | `m.open(access)`       | `shared_ptr<storage_type>` | what is at the path now. Throws       |
+/// |                        |                   | `not_found`, `unusable_path`, and for writing   |
+/// |                        |                   | `hard_linked`                                  |
+/// | `m.fresh()`            | the same          | a new empty file beside it, for writing, a      |
+/// |                        |                   | leftover removed first; takes over permissions  |
+/// |                        |                   | and owner of the file at the path, if any      |
+/// | `m.replace(fresh)`     | `void`            | the path names `fresh` from now on (rename)    |
+/// | `m.sync_name()`        | `void`            | on return the name itself is on the device      |
+/// | `m.discard_fresh()`    | `bool`            | removes a leftover of a killed process; true if |
+/// |                        |                   | there was one. REQUIRES: the lock is held       |
+/// | `m.compare(storage)`   | `standing`        | is the path still that file?                   |
+/// | `m.remove()`           | `bool`            | removes the file at the path; false if missing  |
+/// | `m.lock()`             | `shared_ptr<lock_type>` | the lock, opened for writing; made if     |
+/// |                        |                   | missing. Throws `lock_unusable`, `second_copy` |
+/// | `m.reader_lock()`      | the same or null  | the lock for its live page only; makes nothing  |
+/// | `m.path()`             | `string const&`   | for messages                                   |
+template <typename M>
+concept medium = storage<typename M::storage_type> && writer_lock<typename M::lock_type> &&
+    requires(M& m, M const& c, typename M::storage_type& s, access a) {
+    { m.open(a) } -> std::same_as<std::shared_ptr<typename M::storage_type>>;
+    { m.fresh() } -> std::same_as<std::shared_ptr<typename M::storage_type>>;
+    { m.replace(s) } -> std::same_as<void>;
+    { m.sync_name() } -> std::same_as<void>;
+    { m.discard_fresh() } -> std::same_as<bool>;
+    { m.compare(s) } -> std::same_as<standing>;
+    { m.remove() } -> std::same_as<bool>;
+    { m.lock() } -> std::same_as<std::shared_ptr<typename M::lock_type>>;
+    { m.reader_lock() } -> std::same_as<std::shared_ptr<typename M::lock_type>>;
+    { c.path() } -> std::same_as<std::string const&>;
+};
+
+} // namespace coppice::storage

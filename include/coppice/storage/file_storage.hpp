@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/storage/file_storage.hpp: the bytes of one open file.
+// Owns: the descriptor; models `storage`.
+// Invariants: it stays the same file for life, whatever its name comes to mean. No state but the
+//   descriptor, so any thread may call anything at any time.
+
+#include <coppice/storage/concepts.hpp>
+#include <coppice/storage/mapping.hpp>
+#include <coppice/storage/posix.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+namespace coppice::storage {
+
+/// Bytes at offsets in a file. See the concept `storage` for what each call does.
+class file_storage {
+  public:
+    /// @param file open for what will be asked of it
+    /// @param path for messages
+    file_storage(posix::descriptor file, std::string path)
+        : file_(std::move(file)),
+          path_(std::move(path)),
+          identity_(posix::identity_of(posix::status_of(file_.get(), path_))) {}
+
+    [[nodiscard]] std::uint64_t size() const {
+        return static_cast<std::uint64_t>(posix::status_of(file_.get(), path_).st_size);
+    }
+
+    [[nodiscard]] std::size_t read(std::uint64_t offset, mutable_bytes buffer) const {
+        return posix::read_at(file_.get(), offset, buffer, path_);
+    }
+
+    void write(std::uint64_t offset, bytes data) {
+        posix::write_at(file_.get(), offset, data, path_);
+    }
+
+    void sync() { posix::sync_data(file_.get(), path_); }
+
+    void truncate(std::uint64_t size_bytes) { posix::truncate(file_.get(), size_bytes, path_); }
+
+    /// A view of at least `size_bytes`, and of far more where the address space allows, so that a
+    /// growing file is rarely mapped again.
+    [[nodiscard]] mapped_view map(std::uint64_t size_bytes) const {
+        posix::require_range(0, size_bytes, path_);
+        auto const generous = std::max(least_view_bytes, whole_pages(size_bytes) * 2);
+        try {
+            return map_file(file_.get(), generous, path_);
+        } catch (error const& e) {
+            if (e.code() != std::errc::not_enough_memory) throw;
+            return map_file(file_.get(), whole_pages(size_bytes), path_);
+        }
+    }
+
+    [[nodiscard]] file_identity identity() const noexcept { return identity_; }
+
+  private:
+    static constexpr std::uint64_t least_view_bytes = std::uint64_t{1} << 20U;
+
+    [[nodiscard]] static std::uint64_t whole_pages(std::uint64_t size_bytes) noexcept {
+        constexpr std::uint64_t page_bytes = std::uint64_t{1} << 16U;
+        return (size_bytes + page_bytes - 1) & ~(page_bytes - 1);
+    }
+
+    posix::descriptor file_;
+    std::string path_;
+    file_identity identity_;
+};
+
+static_assert(storage<file_storage>);
+
+} // namespace coppice::storage

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/store/history.hpp: the chain of commit records, newest to oldest.
+// Owns: finding the record of a commit in O(log n) steps over skip pointers.
+// Invariant: every step goes to a lower offset, so it ends in any file; a state found here shares
+//   mapping and verified table with the one it was found from.
+
+#include <coppice/commit_id.hpp>
+#include <coppice/options.hpp>
+#include <coppice/store/clock.hpp>
+#include <coppice/store/revision.hpp>
+
+#include <cstdint>
+#include <utility>
+
+namespace coppice::inline COPPICE_ABI::store {
+
+/// A commit as events and the history tell it.
+[[nodiscard]] inline commit_info describe(commit_record const& record, bool durable) {
+    return {{record.commit_id},
+            to_time_point(record.time_us),
+            record.note,
+            record.user.root.entries,
+            record.user.root.bytes + record.system.root.bytes,
+            durable};
+}
+
+/// The state before the given one; null where the file knows of none.
+[[nodiscard]] inline revision_ptr previous_state(revision const& state) {
+    auto const at = state.record().previous;
+    if (at.is_null()) return {};
+    auto record = state.image().record(at, state.limit_offset());
+    auto const end_offset = at.offset + format::encoded_bytes(record);
+    return revision_ptr(new revision(state.shared_image(), std::move(record), at, end_offset));
+}
+
+/// The state that commit `id` made, looking back from `newest`.
+/// @throws errc::history_gone if the file does not hold it, errc::corrupt
+[[nodiscard]] inline revision_ptr state_at(revision_ptr const& newest, commit_id id) {
+    auto record = newest->record();
+    auto at = newest->at();
+    auto const holds = [&](commit_record const& r) {
+        return id.value <= r.commit_id && id.value >= r.commit_id - r.id_span;
+    };
+    auto const limit = newest->limit_offset();
+    while (id.value < record.commit_id && !holds(record) && !record.previous.is_null()) {
+        if (!record.skip.is_null() && record.skip != record.previous) {
+            auto skipped = newest->image().record(record.skip, limit);
+            if (skipped.commit_id >= id.value) {
+                at = record.skip;
+                record = std::move(skipped);
+                continue;
+            }
+        }
+        at = record.previous;
+        record = newest->image().record(at, limit);
+    }
+    if (!holds(record)) {
+        throw error(errc::history_gone, "commit " + std::to_string(id.value), newest->image().path);
+    }
+    if (at == newest->at()) return newest;
+    auto const end_offset = at.offset + format::encoded_bytes(record);
+    return revision_ptr(new revision(newest->shared_image(), std::move(record), at, end_offset));
+}
+
+} // namespace coppice::inline COPPICE_ABI::store

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/store/slot_keeper.hpp: which slot is in force, which is durable, and who was told.
+// Owns: the two slots as they are in the file, the live page as it is in the lock file, and the
+//   three steps that a commit is made of: write the slot, sync, tell.
+// Invariant: a slot write never targets the last slot known to be durable (R3); counters and ids
+//   only grow (R7); a sync is followed by the mark before anybody is told (R6).
+
+#include <coppice/assert.hpp>
+#include <coppice/format/live_page.hpp>
+#include <coppice/storage/concepts.hpp>
+#include <coppice/store/opened_file.hpp>
+#include <coppice/store/recovery.hpp>
+#include <coppice/store/takeover.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+namespace coppice::inline COPPICE_ABI::store {
+
+/// The state of the commit protocol on one file, under the writer's lock.
+template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper {
+  public:
+    slot_keeper() = default;
+
+    /// What was found under the lock.
+    /// @param plan says which slot is, or will be, durable
+    slot_keeper(opened_file<Storage> const& file, std::shared_ptr<Lock> lock,
+                recovered const& found, takeover_plan const& plan,
+                std::optional<format::live_page> const& page)
+        : storage_(file.storage),
+          lock_(std::move(lock)),
+          slots_(found.slots),
+          newest_(found.slot()),
+          newest_index_(found.index),
+          durable_(slots_.slots[plan.durable_index].slot),
+          durable_index_(plan.durable_index),
+          page_(page.value_or(format::live_page{})) {
+        for (auto const& seen : slots_.slots) {
+            if (seen.state != slot_state::good) continue;
+            last_counter_ = std::max(last_counter_, seen.slot.counter);
+            last_id_ = std::max(last_id_, seen.slot.commit_id);
+        }
+        if (page) visible_ = format::load_visible(lock_->page());
+        speak_of(*file.image);
+        page_.busy = false;
+    }
+
+    [[nodiscard]] slot_pair const& slots() const noexcept { return slots_; }
+    [[nodiscard]] superblock const& newest() const noexcept { return newest_; }
+    [[nodiscard]] unsigned newest_index() const noexcept { return newest_index_; }
+    [[nodiscard]] superblock const& durable() const noexcept { return durable_; }
+    [[nodiscard]] bool all_durable() const noexcept { return newest_.counter == durable_.counter; }
+    [[nodiscard]] std::uint64_t last_counter() const noexcept { return last_counter_; }
+    [[nodiscard]] std::uint64_t last_id() const noexcept { return last_id_; }
+    [[nodiscard]] bool busy() const noexcept { return page_.busy; }
+    [[nodiscard]] bool name_synced() const noexcept { return page_.name_synced; }
+    void set_name_synced() noexcept { page_.name_synced = true; }
+    void set_visible(format::visible_state visible) noexcept { visible_ = visible; }
+
+    /// A slot like the newest one, for the next commit to fill in.
+    [[nodiscard]] superblock next_slot() const noexcept {
+        auto slot = newest_;
+        slot.counter = last_counter_ + 1;
+        return slot;
+    }
+
+    /// Writes a slot over the one that is not durable.
+    void write_slot(superblock slot) {
+        auto const index = 1U - durable_index_;
+        COPPICE_ASSERT(slot.counter > last_counter_ && slot.end_offset >= durable_.end_offset);
+        auto const image = format::encode(slot);
+        storage_->write(format::slot_offset(index), image);
+        newest_ = slot;
+        newest_index_ = index;
+        last_counter_ = slot.counter;
+        last_id_ = std::max(last_id_, slot.commit_id);
+        slots_.slots[index] = {slot_state::good, slot};
+    }
+
+    /// One device sync: what is newest is durable from then on, and marked.
+    void sync() {
+        storage_->sync();
+        durable_ = newest_;
+        durable_index_ = newest_index_;
+        mark_durable();
+    }
+
+    /// Vouches for the durable slot in the live page.
+    void mark_durable() {
+        page_.mark_counter = durable_.counter;
+        page_.mark_checksum = durable_.checksum;
+        write_page(true);
+    }
+    /// Vouches for nothing.
+    void clear_mark() noexcept {
+        page_.mark_counter = 0;
+        page_.mark_checksum = 0;
+    }
+    /// Writes the live page. @param busy are there bytes that nobody vouches for?
+    void write_page(bool busy) {
+        page_.busy = busy;
+        lock_->write_page(0, format::encode(page_, visible_));
+    }
+
+    /// Forgets a slot that a recovery has zeroed.
+    void forget_slot(unsigned index) noexcept { slots_.slots[index] = {}; }
+
+    /// Begins anew on a fresh file whose only slot is durable.
+    void move_to(opened_file<Storage> const& file, superblock const& slot) {
+        storage_ = file.storage;
+        slots_ = {};
+        slots_.slots[0] = {slot_state::good, slot};
+        newest_ = durable_ = slot;
+        newest_index_ = durable_index_ = 0;
+        last_counter_ = slot.counter;
+        last_id_ = std::max(last_id_, slot.commit_id);
+        speak_of(*file.image);
+        page_.name_synced = true;
+    }
+
+  private:
+    void speak_of(file_image const& image) {
+        page_.boot_id = lock_->identity().boot_id;
+        page_.uuid = image.header.uuid;
+        page_.generation = image.header.generation;
+        page_.device = image.identity.device;
+        page_.inode = image.identity.inode;
+    }
+
+    std::shared_ptr<Storage> storage_;
+    std::shared_ptr<Lock> lock_;
+    slot_pair slots_;           // as they are in the file
+    superblock newest_;         // the slot in force
+    unsigned newest_index_ = 0; // which of the two it is
+    superblock durable_;        // the last slot known to be durable
+    unsigned durable_index_ = 0;
+    std::uint64_t last_counter_ = 0;
+    std::uint64_t last_id_ = 0;
+    format::live_page page_; // as it is in the lock file, or will be
+    format::visible_state visible_;
+};
+
+} // namespace coppice::inline COPPICE_ABI::store

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/store/store.hpp: one open database as its readers see it.
+// Owns: opening and making, the state published last, and when a newer one is looked for.
+// Invariant: what `current` returns never goes back in time. Opening an existing database and
+//   reading write nothing. Thread safety: all functions; `current` waits for nobody while no other
+//   process has committed.
+
+#include <coppice/error.hpp>
+#include <coppice/format/live_page.hpp>
+#include <coppice/options.hpp>
+#include <coppice/storage/concepts.hpp>
+#include <coppice/store/clock.hpp>
+#include <coppice/store/opened_file.hpp>
+#include <coppice/store/recovery.hpp>
+#include <coppice/store/revision.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace coppice::inline COPPICE_ABI::store {
+
+/// An open database.
+template <storage::medium Medium> class store {
+  public:
+    using storage_type = typename Medium::storage_type;
+    using lock_type = typename Medium::lock_type;
+    using file_type = opened_file<storage_type>;
+
+    /// Opens, or makes, what the options say. @throws error; then nothing is open or left behind
+    store(Medium medium, options chosen) : medium_(std::move(medium)), options_(std::move(chosen)) {
+        if (options_.read_only) {
+            lock_ = medium_.reader_lock();
+            file_ = recognise(medium_.open(storage::access::read_only), options_.verify, path());
+        } else {
+            lock_ = medium_.lock();
+            poison_count_ = lock_->poison_count();
+            open_for_writing();
+        }
+        load_first();
+    }
+
+    store(store const&) = delete;
+    store& operator=(store const&) = delete;
+
+    [[nodiscard]] std::string const& path() const noexcept { return medium_.path(); }
+    [[nodiscard]] options const& chosen() const noexcept { return options_; }
+    [[nodiscard]] Medium& medium() noexcept { return medium_; }
+    [[nodiscard]] std::shared_ptr<lock_type> const& lock() const noexcept { return lock_; }
+    [[nodiscard]] std::uint64_t poison_count() const noexcept { return poison_count_; }
+    /// What opening had to pass over, if anything.
+    [[nodiscard]] std::optional<recovery_info> const& recovery() const noexcept {
+        return recovery_;
+    }
+    [[nodiscard]] std::uint64_t now_us() const {
+        return to_microseconds(options_.clock ? options_.clock()
+                                              : std::chrono::system_clock::now());
+    }
+
+    /// The newest commit whose promise was kept.
+    [[nodiscard]] revision_ptr current() {
+        auto newest = published_.load();
+        if (page_believed_.load(std::memory_order_acquire) &&
+            format::load_visible(lock_->page()) == visible_of(*newest)) {
+            return newest;
+        }
+        return refresh(false);
+    }
+
+    /// The newest commit that is whole, also one that a power cut may still take back.
+    [[nodiscard]] revision_ptr latest() { return refresh(true); }
+
+    /// The newest state that this handle has shown, without looking for a newer one.
+    [[nodiscard]] revision_ptr shown() const noexcept { return published_.load(); }
+
+    /// The file that is open now. For the writer, and for those who only count.
+    [[nodiscard]] file_type file() const {
+        std::scoped_lock const guard(reload_);
+        return file_;
+    }
+
+    /// Shows a state that this process has committed. Called by the writer, under its lock.
+    void publish(revision_ptr next, file_type file) {
+        std::scoped_lock const guard(reload_);
+        if (file.image->identity != file_.image->identity) replaced_.push_back(file_.image);
+        file_ = std::move(file);
+        published_.store(std::move(next));
+        page_believed_.store(believed_page().has_value(), std::memory_order_release);
+    }
+
+    /// The live page, if it speaks of the file that is open.
+    [[nodiscard]] std::optional<format::live_page> believed_page(file_type const& file) const {
+        if (!lock_ || lock_->page() == nullptr) return {};
+        auto page = format::load_live_page(lock_->page());
+        if (!page) return {};
+        auto const& image = *file.image;
+        auto const ours =
+            page->boot_id == lock_->identity().boot_id && page->uuid == image.header.uuid &&
+            page->generation == image.header.generation && page->device == image.identity.device &&
+            page->inode == image.identity.inode;
+        return ours ? page : std::nullopt;
+    }
+
+    /// Was the live page last written before the machine was last started? Then everything that is
+    /// read comes from the device.
+    [[nodiscard]] bool page_of_other_boot() const {
+        if (lock_->page() == nullptr) return false;
+        auto const page = format::load_live_page(lock_->page());
+        return page && page->boot_id != lock_->identity().boot_id;
+    }
+
+    /// Opens what is at the path now. @throws errc::file_replaced if that is another database
+    [[nodiscard]] file_type reopen(storage::access how) {
+        auto file = recognise(medium_.open(how), options_.verify, path());
+        if (file.header().uuid != this->file().header().uuid) {
+            throw error(errc::file_replaced, "the path names another database now", path());
+        }
+        return file;
+    }
+
+    /// Bytes of replaced files that snapshots of this process still pin.
+    [[nodiscard]] std::uint64_t pinned_bytes() const {
+        std::scoped_lock const guard(reload_);
+        std::uint64_t pinned = 0;
+        for (auto const& image : replaced_) {
+            if (auto const alive = image.lock()) pinned += alive->map.size_bytes;
+        }
+        return pinned;
+    }
+
+    /// The slot that is known to have reached the device; where nothing is known of this boot, the
+    /// newest one, since it was read from there.
+    [[nodiscard]] superblock durable() const {
+        auto const file = this->file();
+        auto const slots = read_slots(*file.storage, file.header());
+        if (auto const page = believed_page(file)) {
+            for (auto const& seen : slots.slots) {
+                if (seen.state == slot_state::good && seen.slot.counter == page->mark_counter &&
+                    seen.slot.checksum == page->mark_checksum) {
+                    return seen.slot;
+                }
+            }
+            return {};
+        }
+        auto const newest = slots.newest();
+        return newest ? slots.slots[*newest].slot : superblock{};
+    }
+
+    [[nodiscard]] static format::visible_state visible_of(revision const& state) noexcept {
+        return {state.record().commit_id, format::file_tag_of(state.image().header)};
+    }
+
+  private:
+    [[nodiscard]] std::optional<format::live_page> believed_page() const {
+        return believed_page(file_);
+    }
+
+    void open_for_writing();
+    void make(bool replace_old);
+    void load_first();
+    [[nodiscard]] revision_ptr refresh(bool also_unsafe);
+    void follow_compaction();
+    [[nodiscard]] bool nothing_new();
+    [[nodiscard]] revision_ptr load(bool also_unsafe);
+
+    Medium medium_;
+    options options_;
+    std::shared_ptr<lock_type> lock_;
+    std::uint64_t poison_count_ = 0;
+    std::optional<recovery_info> recovery_;
+    mutable std::mutex reload_; // guards file_ and replaced_; taken for reading by nobody else
+    file_type file_;
+    slot_pair seen_slots_;
+    std::vector<std::weak_ptr<file_image const>> replaced_;
+    published<revision> published_;
+    std::atomic<bool> page_believed_{false};
+};
+
+template <storage::medium Medium> void store<Medium>::open_for_writing() {
+    auto const mode = options_.create;
+    if (mode == create::must || mode == create::replace) return make(mode == create::replace);
+    try {
+        auto storage = medium_.open(storage::access::read_write);
+        // An empty file is what `touch` and temporary file makers leave: there is no database yet.
+        if (storage->size() != 0 || mode == create::never) {
+            file_ = recognise(std::move(storage), options_.verify, path());
+            return;
+        }
+    } catch (error const& e) {
+        if (e.kind() != errc::not_found || mode == create::never) throw;
+    }
+    make(false);
+}
+
+/// Makes a database atomically: a companion file with everything, sync, rename, sync of the name.
+template <storage::medium Medium> void store<Medium>::make(bool replace_old) {
+    static_cast<void>(lock_->acquire({}));
+    struct releaser {
+        lock_type& lock;
+        ~releaser() { lock.release(); }
+    } const held{*lock_};
+    try {
+        auto standing = medium_.open(storage::access::read_write);
+        if (options_.create == create::must) {
+            throw error(errc::already_exists, "create::must was asked for", path());
+        }
+        if (standing->size() != 0 && !replace_old) { // somebody made it while we waited
+            file_ = recognise(std::move(standing), options_.verify, path());
+            return;
+        }
+    } catch (error const& e) {
+        if (e.kind() != errc::not_found) throw;
+    }
+    auto const header = fresh_header(options_.nodes);
+    commit_record record;
+    record.commit_id = 1;
+    record.time_us = now_us();
+    record.begin_offset = format::data_begin_offset;
+    record.data_summed = false;
+    record.nonce = random_u64();
+    auto fresh = medium_.fresh();
+    try {
+        superblock first;
+        first.counter = 1;
+        seal_fresh_file(*fresh, header, record, format::data_begin_offset, first);
+        medium_.replace(*fresh);
+    } catch (...) {
+        try {
+            medium_.discard_fresh();
+        } catch (error const&) { // the first failure is the one to tell
+        }
+        throw;
+    }
+    medium_.sync_name();
+    file_ = recognise(std::move(fresh), options_.verify, path());
+}
+
+template <storage::medium Medium> void store<Medium>::load_first() {
+    if (options_.recovery == coppice::recovery::refuse || !believed_page()) {
+        auto found = recover(*file_.storage, file_.header(), false, path());
+        if (found.any_rejected()) {
+            recovery_ = recovery_info{{found.record.commit_id},
+                                      std::uint64_t{found.rejected[0]} + found.rejected[1],
+                                      "a superblock slot did not hold; the other one was taken"};
+            if (options_.recovery == coppice::recovery::refuse) {
+                throw error(errc::recovery_needed, recovery_->reason, path());
+            }
+        }
+        published_.store(
+            file_.state(found.record, record_of(found.slot()), found.slot().end_offset));
+    }
+    auto const believed = believed_page().has_value();
+    page_believed_.store(believed, std::memory_order_release);
+    if (believed) published_.store(load(false));
+}
+
+template <storage::medium Medium> revision_ptr store<Medium>::refresh(bool also_unsafe) {
+    std::scoped_lock const guard(reload_);
+    follow_compaction();
+    page_believed_.store(believed_page().has_value(), std::memory_order_release);
+    auto shown = published_.load();
+    if (!page_believed_.load(std::memory_order_acquire) && nothing_new()) return shown;
+    auto next = load(also_unsafe);
+    auto const same_file = next->image().identity == shown->image().identity;
+    if (same_file && next->record().commit_id <= shown->record().commit_id) return shown;
+    published_.store(next);
+    return next;
+}
+
+/// Moves over to the file that a compaction has put at the path.
+template <storage::medium Medium> void store<Medium>::follow_compaction() {
+    if (page_believed_.load(std::memory_order_acquire) && believed_page()) return;
+    if (medium_.compare(*file_.storage) != storage::standing::replaced) return;
+    auto const how = options_.read_only ? storage::access::read_only : storage::access::read_write;
+    auto next = recognise(medium_.open(how), options_.verify, path());
+    // Another database at the path is not ours to show; readers stay, writers are told.
+    if (next.header().uuid != file_.header().uuid) return;
+    if (next.header().generation <= file_.header().generation) return;
+    replaced_.push_back(file_.image);
+    file_ = std::move(next);
+}
+
+/// Are the slots those that were looked at last? Saves a reader without a live page the check of
+/// the chain at every call.
+template <storage::medium Medium> bool store<Medium>::nothing_new() {
+    auto const slots = read_slots(*file_.storage, file_.header());
+    auto const same =
+        slots == seen_slots_ && file_.image->identity == published_.load()->image().identity;
+    seen_slots_ = slots;
+    return same;
+}
+
+/// Reads the state that readers may see. REQUIRES: `reload_` is held, or nobody else is here yet.
+template <storage::medium Medium> revision_ptr store<Medium>::load(bool also_unsafe) {
+    auto const believed = believed_page().has_value();
+    auto found = recover(*file_.storage, file_.header(), believed, path());
+    auto at = record_of(found.slot());
+    auto end_offset = found.slot().end_offset;
+    file_.cover(end_offset);
+    if (believed && !also_unsafe) {
+        auto const visible = format::load_visible(lock_->page());
+        while (found.record.commit_id > visible.commit_id && !found.record.previous.is_null() &&
+               visible.commit_id != 0) {
+            at = found.record.previous;
+            found.record = file_.image->record(at, end_offset);
+            end_offset = at.offset + format::encoded_bytes(found.record);
+        }
+    }
+    return file_.state(std::move(found.record), at, end_offset);
+}
+
+} // namespace coppice::inline COPPICE_ABI::store

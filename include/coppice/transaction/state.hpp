@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/transaction/state.hpp: what a transaction holds until it ends.
+// Owns: the pending edits over a base, folding them into memory nodes, bulk edits that go to the
+//   file early, and the end: commit or rollback.
+// Invariant: `work` is the tree without the pending edits; the arena only grows, so nothing handed
+//   out moves before the transaction ends. A function that throws has changed nothing visible.
+
+#include <coppice/commit_id.hpp>
+#include <coppice/error.hpp>
+#include <coppice/options.hpp>
+#include <coppice/storage/concepts.hpp>
+#include <coppice/store/appended_source.hpp>
+#include <coppice/store/writer.hpp>
+#include <coppice/tree/apply.hpp>
+#include <coppice/tree/arena.hpp>
+#include <coppice/tree/edits.hpp>
+#include <coppice/tree/find.hpp>
+#include <coppice/tree/rank.hpp>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace coppice::inline COPPICE_ABI::detail {
+
+using format::stored_value;
+
+/// The inside of a transaction, at an address that does not change when the handle moves.
+template <storage::medium Medium> class transaction_state {
+  public:
+    explicit transaction_state(std::unique_ptr<store::writer<Medium>> session)
+        : session_(std::move(session)),
+          memory_(std::make_shared<tree::arena>()),
+          work_(session_->base()) {}
+
+    transaction_state(transaction_state const&) = delete;
+    transaction_state& operator=(transaction_state const&) = delete;
+    ~transaction_state() { rollback(); }
+
+    void check_open() const {
+        if (!session_) throw error(errc::finished, "the transaction was committed or rolled back");
+    }
+
+    static void check_key(std::string_view key) {
+        if (key.size() > max_key_bytes) {
+            throw error(errc::key_too_large, std::to_string(key.size()) + " bytes");
+        }
+    }
+
+    /// The stored value of a key as this transaction sees it.
+    [[nodiscard]] std::optional<stored_value> find(std::string_view key) const {
+        stored_value value;
+        switch (edits_.find(key, value)) {
+        case tree::edit_map::pending::put: return value;
+        case tree::edit_map::pending::erased: return {};
+        case tree::edit_map::pending::none: break;
+        }
+        return tree::find(*work_, work_->user(), key);
+    }
+
+    [[nodiscard]] std::string_view value(stored_value const& stored) const {
+        return work_->value(stored);
+    }
+
+    void put(std::string_view key, std::string_view value) {
+        check_key(key);
+        put_stored(key, keep(value));
+    }
+
+    void put_stored(std::string_view key, stored_value const& value) {
+        edits_.put(edits_.has(key) ? key : memory_->copy(key), value);
+    }
+
+    bool erase(std::string_view key) {
+        if (!find(key)) return false;
+        if (tree::find(*work_, work_->user(), key)) {
+            edits_.erase(edits_.has(key) ? key : memory_->copy(key));
+        } else {
+            edits_.forget(key);
+        }
+        return true;
+    }
+
+    std::uint64_t erase_range(std::string_view from, std::optional<std::string_view> to) {
+        fold();
+        auto const& before = work_->user();
+        auto const behind = to ? tree::rank(*work_, before, *to) : before.root.entries;
+        auto const first = tree::rank(*work_, before, from);
+        if (behind <= first) return 0;
+        take_over(tree::erase_range(*work_, *memory_, sizes(), before, from, to));
+        return behind - first;
+    }
+
+    /// From now on bytes go to the file early; what is in memory so far goes first, since a node in
+    /// the file cannot name one in memory.
+    void spill() {
+        fold();
+        auto& to = session_->append();
+        to.spill();
+        if (!work_->user().root.node.in_memory()) return;
+        auto const tree = tree::relocate(to, work_->user());
+        see_appended();
+        take_over(tree);
+    }
+
+    /// Applies sorted edits of any number straight to the file. REQUIRES: `spill` was called.
+    template <tree::edit_source Edits> void load(Edits& edits) {
+        auto& to = session_->append();
+        auto const& storage = *session_->file().storage;
+        store::appended_source source(work_.get(), to, storage);
+        auto const tree = tree::apply(source, to, sizes(), work_->user(), edits);
+        see_appended();
+        take_over(tree);
+    }
+
+    /// Turns what is pending into memory nodes, so that `work()` is the whole transaction.
+    void fold() {
+        if (edits_.empty()) return;
+        tree::edit_map::walk edits(edits_);
+        take_over(tree::apply(*work_, *memory_, sizes(), work_->user(), edits));
+        edits_.clear();
+    }
+
+    /// Makes bytes that were appended early readable through `work()`.
+    void see_appended() {
+        auto& to = session_->append();
+        to.flush();
+        auto& file = session_->file();
+        file.cover(to.flushed_end());
+        // These bytes may be written over after a rollback: what is verified of them must not
+        // count for what comes then.
+        auto image = std::make_shared<store::file_image>(*file.image);
+        image->verified = std::make_shared<store::verified_table>();
+        if (!revoked_) revoked_ = std::make_shared<std::atomic<bool>>(false);
+        work_ = store::revision_ptr(
+            new store::revision(*work_, std::move(image), to.flushed_end(), revoked_));
+    }
+
+    [[nodiscard]] store::revision_ptr const& work() const noexcept { return work_; }
+    void restore(store::revision_ptr state) {
+        edits_.clear();
+        // A later bulk load may have moved the end that can be read; keep the newer image.
+        auto const user = state->user();
+        take_over(user);
+    }
+
+    /// @return the state that is current now
+    store::revision_ptr commit(durability how, std::string note) {
+        if (note.size() > max_note_bytes) {
+            throw error(errc::note_too_large, std::to_string(note.size()) + " bytes");
+        }
+        if (open_streams != 0) {
+            throw error(errc::stream_unfinished, std::to_string(open_streams) + " open streams");
+        }
+        fold();
+        auto state = session_->base();
+        if (work_->user() == state->user()) {
+            if (how != durability::lazy) session_->sync();
+        } else {
+            state = session_->commit(work_->user(), how, std::move(note));
+        }
+        session_.reset();
+        return state;
+    }
+
+    void rollback() noexcept {
+        if (!session_) return;
+        if (revoked_) revoked_->store(true, std::memory_order_release);
+        session_.reset();
+    }
+
+    /// A value as a leaf stores it: as it is, or as a reference to a copy in memory.
+    [[nodiscard]] stored_value keep(std::string_view value) {
+        auto const copy = memory_->copy(value);
+        if (value.size() <= sizes().inline_value_bytes) return {copy, false};
+        return keep_reference(format::extent_ref::in_memory_at(as_bytes(copy)));
+    }
+    [[nodiscard]] stored_value keep_reference(format::extent_ref const& extent) {
+        std::array<std::byte, format::extent_ref::encoded_bytes> reference{};
+        extent.encode(reference.data());
+        return {memory_->copy(as_text(reference)), true};
+    }
+
+    [[nodiscard]] node_sizes const& sizes() const noexcept { return work_->image().header.nodes; }
+    [[nodiscard]] store::writer<Medium>& session() const noexcept { return *session_; }
+    [[nodiscard]] store::store<Medium>& owner() const noexcept { return session_->owner(); }
+    [[nodiscard]] bool open() const noexcept { return session_ != nullptr; }
+
+    unsigned open_streams = 0; ///< value writers that are neither finished nor abandoned
+
+  private:
+    void take_over(tree::tree_ref const& user) {
+        work_ = store::revision_ptr(new store::revision(*work_, user, memory_));
+    }
+
+    std::unique_ptr<store::writer<Medium>> session_;
+    std::shared_ptr<tree::arena> memory_;
+    tree::edit_map edits_;
+    store::revision_ptr work_;
+    std::shared_ptr<std::atomic<bool>> revoked_;
+};
+
+} // namespace coppice::inline COPPICE_ABI::detail

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/tree/apply.hpp: a tree and sorted edits -> a tree.
+// Owns: the walk over the old tree beside the edits. A subtree that no edit touches goes into the
+//   builder whole; a touched leaf goes in as its entries merged with the edits.
+// Invariant: the old tree is not changed; the new one shares with it all that no edit touched.
+//   The recursion is as deep as the tree is high.
+
+#include <coppice/format/inner.hpp>
+#include <coppice/format/leaf.hpp>
+#include <coppice/tree/builder.hpp>
+#include <coppice/tree/tree.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace coppice::inline COPPICE_ABI::tree {
+
+/// A sorted run of edits: `done()`, then `key()` and `value()` (null: erase) of the current one,
+/// `next()`. Keys ascend strictly; they and the values need to live only until `next()`.
+template <typename E>
+concept edit_source = requires(E& edits, E const& current) {
+    { current.done() } -> std::same_as<bool>;
+    { current.key() } -> std::convertible_to<std::string_view>;
+    { current.value() } -> std::same_as<format::stored_value const*>;
+    {edits.next()};
+};
+
+namespace detail {
+
+/// The upper bound of a range of keys; null is none.
+using upper_bound = std::string_view const*;
+
+template <node_source Source, node_sink Sink, edit_source Edits> class apply_walk {
+  public:
+    apply_walk(Source const& source, Sink& sink, node_sizes const& sizes, Edits& edits)
+        : source_(source), builder_(source, sink, sizes), sizes_(sizes), edits_(edits) {}
+
+    [[nodiscard]] tree_ref run(tree_ref const& tree) {
+        if (tree.height != 0) walk(tree.height - 1U, tree.root, {}, nullptr);
+        add_edits(nullptr);
+        return builder_.finish();
+    }
+
+  private:
+    [[nodiscard]] bool edit_below(upper_bound high) const {
+        return !edits_.done() && (high == nullptr || edits_.key() < *high);
+    }
+
+    void walk(unsigned level, subtree const& node, std::string_view low, upper_bound high) {
+        if (!edit_below(high)) return builder_.add_subtree(level, node, low);
+        if (level == 0) return merge(node, low, high);
+        format::inner_view const inner(source_.node(node.node, level));
+        std::string child_low(low);
+        for (std::size_t i = 0; i < inner.count(); ++i) {
+            if (i + 1 == inner.count()) {
+                walk(level - 1, inner.child(i), child_low, high);
+                return;
+            }
+            auto child_high = inner.separator(i);
+            std::string_view const bound = child_high;
+            walk(level - 1, inner.child(i), child_low, &bound);
+            child_low = std::move(child_high);
+        }
+    }
+
+    void merge(subtree const& node, std::string_view low, upper_bound high) {
+        format::leaf_view const leaf(source_.node(node.node, 0));
+        auto const last_key = leaf.key(leaf.count() - 1);
+        if (high == nullptr && edits_.key() > last_key && is_full(node)) {
+            // Appending: the full leaf stays as it is, and the new entries begin another.
+            builder_.add_subtree(0, node, low);
+            builder_.boundary(format::shortest_separator(last_key, edits_.key()));
+            builder_.append_only();
+            return add_edits(nullptr);
+        }
+        builder_.boundary(low);
+        for (std::size_t i = 0; i < leaf.count(); ++i) {
+            auto const key = leaf.key(i);
+            add_edits(&key);
+            if (!edits_.done() && edits_.key() == key) {
+                add_edit();
+            } else {
+                builder_.add(key, leaf.value(i));
+            }
+        }
+        add_edits(high);
+    }
+
+    [[nodiscard]] bool is_full(subtree const& leaf) const {
+        auto const* const value = edits_.value();
+        if (value == nullptr) return false;
+        return leaf.node.size_bytes() + edits_.key().size() + value->raw.size() + 8 >
+               sizes_.leaf_bytes;
+    }
+
+    /// Feeds all edits below `high`.
+    void add_edits(upper_bound high) {
+        while (edit_below(high)) add_edit();
+    }
+    void add_edit() {
+        if (auto const* const value = edits_.value()) builder_.add(edits_.key(), *value);
+        edits_.next();
+    }
+
+    Source const& source_;
+    builder<Source, Sink> builder_;
+    node_sizes sizes_;
+    Edits& edits_;
+};
+
+template <node_source Source, node_sink Sink> class erase_walk {
+  public:
+    erase_walk(Source const& source, Sink& sink, node_sizes const& sizes, std::string_view from,
+               upper_bound to)
+        : source_(source), builder_(source, sink, sizes), from_(from), to_(to) {}
+
+    [[nodiscard]] tree_ref run(tree_ref const& tree) {
+        walk(tree.height - 1U, tree.root, {}, nullptr);
+        return builder_.finish();
+    }
+
+  private:
+    void walk(unsigned level, subtree const& node, std::string_view low, upper_bound high) {
+        bool const all_before = high != nullptr && *high <= from_;
+        bool const all_behind = to_ != nullptr && low >= *to_;
+        if (all_before || all_behind) return builder_.add_subtree(level, node, low);
+        bool const all_inside =
+            low >= from_ && (to_ == nullptr || (high != nullptr && *high <= *to_));
+        if (all_inside) return;
+        if (level == 0) return keep_outside(node, low);
+        format::inner_view const inner(source_.node(node.node, level));
+        std::string child_low(low);
+        for (std::size_t i = 0; i + 1 < inner.count(); ++i) {
+            auto child_high = inner.separator(i);
+            std::string_view const bound = child_high;
+            walk(level - 1, inner.child(i), child_low, &bound);
+            child_low = std::move(child_high);
+        }
+        walk(level - 1, inner.child(inner.count() - 1), child_low, high);
+    }
+
+    void keep_outside(subtree const& node, std::string_view low) {
+        format::leaf_view const leaf(source_.node(node.node, 0));
+        auto const first = leaf.lower_bound(from_).index;
+        auto const last = to_ == nullptr ? leaf.count() : leaf.lower_bound(*to_).index;
+        if (first >= last) return builder_.add_subtree(0, node, low);
+        builder_.boundary(low);
+        for (std::size_t i = 0; i < leaf.count(); ++i) {
+            if (i < first || i >= last) builder_.add(leaf.key(i), leaf.value(i));
+        }
+    }
+
+    Source const& source_;
+    builder<Source, Sink> builder_;
+    std::string_view from_;
+    upper_bound to_;
+};
+
+} // namespace detail
+
+/// The tree after the edits. Opens and writes O(height) nodes for each leaf that an edit touches.
+/// @param source reads `tree`, and what `sink` makes
+/// @throws errc::corrupt from the source, what the edits throw, std::bad_alloc; `tree` stays good
+template <node_source Source, node_sink Sink, edit_source Edits>
+[[nodiscard]] tree_ref apply(Source const& source, Sink& sink, node_sizes const& sizes,
+                             tree_ref const& tree, Edits& edits) {
+    if (edits.done()) return tree;
+    return detail::apply_walk<Source, Sink, Edits>(source, sink, sizes, edits).run(tree);
+}
+
+/// The tree without the entries of [from, to); no `to` means to the end. Subtrees that lie inside
+/// are dropped unread: O(height) nodes however many entries go.
+template <node_source Source, node_sink Sink>
+[[nodiscard]] tree_ref erase_range(Source const& source, Sink& sink, node_sizes const& sizes,
+                                   tree_ref const& tree, std::string_view from,
+                                   std::optional<std::string_view> to) {
+    if (tree.height == 0 || (to && from >= *to)) return tree;
+    auto const* const bound = to ? &*to : nullptr;
+    return detail::erase_walk<Source, Sink>(source, sink, sizes, from, bound).run(tree);
+}
+
+} // namespace coppice::inline COPPICE_ABI::tree

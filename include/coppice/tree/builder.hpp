@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/tree/builder.hpp: sorted entries and whole untouched subtrees in, a tree out.
+// Owns: when a node is cut, when neighbours are merged, how a tree grows and collapses: one rule.
+//   What is pending at a level is cut when a whole subtree follows, or at the end; a subtree goes
+//   in whole only if what is pending before it is big enough to be a node, else it is opened and
+//   fills it up; at the right edge the last finished neighbour is opened instead.
+// Invariant: every inner node that is written has two children or more; all levels are complete.
+
+#include <coppice/assert.hpp>
+#include <coppice/format/extent.hpp>
+#include <coppice/format/node_writer.hpp>
+#include <coppice/options.hpp>
+#include <coppice/tree/pending.hpp>
+#include <coppice/tree/tree.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace coppice::inline COPPICE_ABI::tree {
+
+/// Builds one tree. Use once; after an exception only destruction is left.
+template <node_source Source, node_sink Sink> class builder {
+  public:
+    /// @param source where opened subtrees are read from; also reads what `sink` made
+    /// @param sink where new nodes go
+    builder(Source const& source, Sink& sink, node_sizes const& sizes)
+        : source_(source),
+          sink_(sink),
+          leaf_limit_(sizes.leaf_bytes),
+          inner_limit_(sizes.inner_bytes) {}
+
+    /// Says that `low` separates all that came from all that will come.
+    void boundary(std::string_view low) { boundary_ = low; }
+
+    /// Says that the rest is appended at the right edge: the nodes before it are left as full as
+    /// they are, and the last ones may stay small.
+    void append_only() noexcept { append_only_ = true; }
+
+    /// Adds an entry. REQUIRES: keys ascend strictly.
+    void add(std::string_view key, format::stored_value const& value) {
+        if (leaf_.empty()) leaf_.low = boundary_;
+        leaf_.add(key, value);
+        if (leaf_.count() > 1 && leaf_.node_bytes() >= 2 * leaf_limit_) {
+            cut_leaf(leaf_.fitting(leaf_limit_));
+        }
+    }
+
+    /// Adds a whole subtree whose root is a node of `level` and whose keys are not below `low`.
+    void add_subtree(unsigned level, subtree const& whole, std::string_view low) {
+        for (unsigned l = 0; l <= level; ++l) {
+            if (empty(l)) continue;
+            if (too_small(l)) return open(level, whole, low);
+            close(l);
+        }
+        push(level + 1, {std::string(low), whole});
+    }
+
+    /// Ends the tree.
+    [[nodiscard]] tree_ref finish() {
+        for (unsigned level = 0;; ++level) {
+            COPPICE_ASSERT(level < format::max_height);
+            if (last_level(level)) {
+                if (level == 0 && leaf_.empty()) return {};
+                if (level > 0 && inner_[level].count() == 1) {
+                    return {inner_[level].front().child, static_cast<std::uint8_t>(level)};
+                }
+            } else {
+                if (empty(level)) continue;
+                if (must_borrow(level)) borrow(level);
+            }
+            close(level);
+        }
+    }
+
+  private:
+    [[nodiscard]] bool empty(unsigned level) const noexcept {
+        return level == 0 ? leaf_.empty() : inner_[level].empty();
+    }
+    /// Is nothing pending above this level?
+    [[nodiscard]] bool last_level(unsigned level) const noexcept {
+        for (unsigned l = level + 1; l <= format::max_height; ++l) {
+            if (!inner_[l].empty()) return false;
+        }
+        return true;
+    }
+    [[nodiscard]] bool too_small(unsigned level) const {
+        if (level == 0) return leaf_.node_bytes() < leaf_limit_ / 4;
+        return inner_[level].count() < 2 || inner_[level].node_bytes() < inner_limit_ / 4;
+    }
+    /// At the right edge a node may stay small, so that appending fills it up and leaves its
+    /// neighbour alone; but an inner node has two children.
+    [[nodiscard]] bool must_borrow(unsigned level) const {
+        return level > 0 && inner_[level].count() < 2;
+    }
+
+    /// Takes the root of a subtree apart and adds its parts.
+    void open(unsigned level, subtree const& whole, std::string_view low) {
+        auto const* const node = source_.node(whole.node, level);
+        if (level == 0) {
+            boundary(low);
+            format::leaf_view const leaf(node);
+            for (std::size_t i = 0; i < leaf.count(); ++i) add(leaf.key(i), leaf.value(i));
+            return;
+        }
+        format::inner_view const inner(node);
+        for (std::size_t i = 0; i < inner.count(); ++i) {
+            add_subtree(level - 1, inner.child(i),
+                        i == 0 ? std::string(low) : inner.separator(i - 1));
+        }
+    }
+
+    /// Puts the node before what is pending at `level` back to the front of it.
+    void borrow(unsigned level) {
+        unsigned from = level + 1;
+        while (inner_[from].empty()) ++from;
+        for (; from > level + 1; --from) {
+            inner_[from - 1].prepend(children_of(from - 1, inner_[from].take_back()));
+        }
+        inner_[level].prepend(children_of(level, inner_[level + 1].take_back()));
+    }
+
+    [[nodiscard]] std::vector<pending_child> children_of(unsigned level,
+                                                         pending_child const& parent) {
+        format::inner_view const inner(source_.node(parent.child.node, level));
+        std::vector<pending_child> children;
+        children.reserve(inner.count());
+        for (std::size_t i = 0; i < inner.count(); ++i) {
+            children.push_back({i == 0 ? parent.low : inner.separator(i - 1), inner.child(i)});
+        }
+        return children;
+    }
+
+    /// Makes nodes of all that is pending at `level`: one, or two even halves, or, when appending,
+    /// full ones and a rest.
+    void close(unsigned level) {
+        while (!empty(level)) {
+            if (level == 0) {
+                cut_leaf(leaf_cut());
+            } else {
+                cut_inner(level, inner_cut(level));
+            }
+        }
+    }
+
+    [[nodiscard]] std::size_t leaf_cut() const {
+        auto const total = leaf_.node_bytes();
+        if (total <= leaf_limit_) return leaf_.count();
+        auto const full = leaf_.fitting(leaf_limit_);
+        return append_only_ ? full : std::min(full, leaf_.fitting(total / 2));
+    }
+
+    [[nodiscard]] std::size_t inner_cut(unsigned level) const {
+        auto const& pending = inner_[level];
+        auto const total = pending.node_bytes();
+        if (total <= inner_limit_) return pending.count();
+        auto const full = pending.fitting(inner_limit_);
+        return append_only_ ? full : std::min(full, pending.fitting(total / 2));
+    }
+
+    void cut_leaf(std::size_t count) {
+        auto const items = leaf_.items(count);
+        format::leaf_measure measure;
+        std::uint64_t extent_bytes = 0;
+        for (auto const& [key, value] : items) {
+            measure.add(key.size(), value);
+            if (value.out_of_line)
+                extent_bytes += format::extent_stored_bytes(value.length_bytes());
+        }
+        auto const node = sink_.allocate_node(measure.node_bytes());
+        format::write_leaf(items, node);
+        subtree const leaf{sink_.seal_node(node), count, node.size() + extent_bytes};
+        std::string next_low;
+        if (count < leaf_.count()) {
+            next_low = format::shortest_separator(items.back().key, leaf_.item(count).key);
+        }
+        auto low = std::exchange(leaf_.low, std::move(next_low));
+        leaf_.drop_front(count);
+        push(1, {std::move(low), leaf});
+    }
+
+    void cut_inner(unsigned level, std::size_t count) {
+        auto const items = inner_[level].items(count);
+        auto const node = sink_.allocate_node(format::inner_node_bytes(items));
+        format::write_inner(level, items, node);
+        subtree whole{sink_.seal_node(node), 0, node.size()};
+        for (auto const& item : items) {
+            whole.entries += item.child.entries;
+            whole.bytes += item.child.bytes;
+        }
+        std::string low(items.front().low);
+        inner_[level].drop_front(count);
+        push(level + 1, {std::move(low), whole});
+    }
+
+    void push(unsigned level, pending_child child) {
+        COPPICE_ASSERT(level <= format::max_height);
+        auto& pending = inner_[level];
+        pending.add(std::move(child));
+        if (pending.count() >= 4 && pending.node_bytes() >= 2 * inner_limit_) {
+            cut_inner(level, pending.fitting(inner_limit_));
+        }
+    }
+
+    Source const& source_;
+    Sink& sink_;
+    std::size_t leaf_limit_;
+    std::size_t inner_limit_;
+    std::string boundary_;
+    bool append_only_ = false;
+    pending_leaf leaf_;
+    std::array<pending_inner, format::max_height + 1> inner_; // [0] is not used
+};
+
+} // namespace coppice::inline COPPICE_ABI::tree

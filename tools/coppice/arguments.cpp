@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: BSL-1.0
+// tools/coppice/arguments.cpp: what each verb may be told, and the text of --help.
+// Invariant: an empty argument is an empty key or value, never a missing one.
+
+#include "tools/coppice/arguments.hpp"
+
+#include "tools/coppice/exit_code.hpp"
+#include "tools/coppice/output.hpp"
+#include "tools/coppice/text_form.hpp"
+
+#include <coppice/options.hpp>
+#include <coppice/version.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <string_view>
+
+namespace tool {
+
+namespace {
+
+constexpr std::string_view general_footer = R"(
+Data goes to stdout, words go to stderr. Exit codes: 0 done; 1 no: the key is absent, or damage
+was found; 2 the command line makes no sense; 3 a file cannot be opened, read or written;
+4 another process holds the write lock; 5 the database or the dump is damaged.
+An argument that begins with '-' follows '--': coppice get FILE -- -key
+`coppice help VERB` tells more.)";
+
+constexpr std::string_view scan_footer = R"(
+One entry a line: key, a tab, value. In keys and values a tab is \t, a newline \n, a backslash \\;
+other control characters and bytes that are not UTF-8 are \xHH. --raw prints them as they are,
+--hex as hex digits.
+With --json each line is {"key":...,"value":...}. A text that is not UTF-8 comes as base64 under
+another name: "key_base64" or "value_base64"; with --hex they are "key_hex" and "value_hex".)";
+
+constexpr std::string_view load_footer = R"(
+Reads what `coppice dump`, mdb_dump and db_dump write, with format=bytevalue or format=print.
+Everything is one transaction: of a dump that is cut short or malformed nothing is loaded. Sorted
+dumps need no memory; from the first key that is out of order on, the rest is held in memory.)";
+
+constexpr std::string_view dump_footer = R"(
+The format of db_dump and mdb_dump, for `coppice load`, mdb_load and db_load. LMDB takes neither
+empty keys nor keys above 511 bytes.)";
+
+/// Adds an option whose empty value is a value. CLI11 would make nothing of it for an optional.
+template <typename Value>
+CLI::Option* add(CLI::App& verb, std::string const& name, std::optional<Value>& field,
+                 std::string const& help) {
+    return verb
+        .add_option_function<Value>(
+            name, [&field](Value const& given) { field = given; }, help)
+        ->type_name("");
+}
+
+CLI::App& add_verb(CLI::App& all, arguments& to, std::string const& name, std::string const& help) {
+    auto& verb = *all.add_subcommand(name, help);
+    verb.add_option("FILE", to.file, "the database")->required()->type_name("");
+    return verb;
+}
+
+void add_key(CLI::App& verb, arguments& to) {
+    verb.add_option("KEY", to.key, "the key")->required()->type_name("");
+}
+
+void add_hex(CLI::App& verb, arguments& to) {
+    verb.add_flag("--hex", to.hex, "keys and values are hex digits, here and in the output");
+}
+
+void add_json(CLI::App& verb, arguments& to, std::string const& help) {
+    verb.add_flag("--json", to.json, help);
+}
+
+void add_at(CLI::App& verb, arguments& to) {
+    add(verb, "--at", to.at, "as it was after the commit of this number (see log)");
+}
+
+void add_bounds(CLI::App& verb, arguments& to) {
+    add(verb, "--from", to.from, "keys from this one on");
+    add(verb, "--to", to.to, "keys before this one");
+    add(verb, "--prefix", to.prefix, "keys that begin so");
+}
+
+void add_writing(CLI::App& verb, arguments& to) {
+    std::map<std::string, coppice::durability> const ways = {
+        {"sync", coppice::durability::sync},
+        {"lazy", coppice::durability::lazy},
+        {"two_sync", coppice::durability::two_sync}};
+    add(verb, "--durability", to.durability, "sync (default), lazy or two_sync")
+        ->transform(CLI::CheckedTransformer(ways).description(""));
+    verb.add_option("--note", to.note, "kept with the commit, at most 4096 bytes")->type_name("");
+    add(verb, "--wait", to.wait_seconds, "how many seconds to wait for another writer; else 4")
+        ->check(CLI::Range(0.0, 1e9).description(""));
+}
+
+void add_reading_verbs(CLI::App& all, arguments& to) {
+    auto& get = add_verb(all, to, "get", "prints the value of a key, without a newline");
+    add_key(get, to);
+    add_at(get, to);
+    add_hex(get, to);
+
+    auto& scan = add_verb(all, to, "scan", "prints entries in the order of their keys");
+    add_bounds(scan, to);
+    scan.add_flag("--reverse", to.reverse, "highest key first");
+    add(scan, "--limit", to.limit, "at most so many");
+    add_at(scan, to);
+    scan.add_flag("--keys", to.keys_only, "keys without values");
+    add_json(scan, to, "JSON Lines");
+    auto* const raw = scan.add_flag("--raw", to.raw, "nothing is escaped");
+    add_hex(scan, to);
+    raw->excludes("--json")->excludes("--hex");
+    scan.footer(std::string(scan_footer));
+
+    auto& count = add_verb(all, to, "count", "prints how many keys there are, in O(log n)");
+    add_bounds(count, to);
+    add_at(count, to);
+    add_hex(count, to);
+}
+
+void add_writing_verbs(CLI::App& all, arguments& to) {
+    auto& put = add_verb(all, to, "put", "puts a value; a missing database is made");
+    add_key(put, to);
+    add(put, "VALUE", to.value, "the value; '-' or nothing: stdin, which is never hex");
+    add_hex(put, to);
+    add_writing(put, to);
+
+    auto& del = add_verb(all, to, "del", "erases a key; 1 when it is absent");
+    add_key(del, to);
+    add_hex(del, to);
+    add_writing(del, to);
+
+    auto& load = add_verb(all, to, "load", "loads a dump; a missing database is made");
+    load.add_option("-i,--input", to.input, "the dump; else stdin")->type_name("");
+    load.add_flag("-n,--no-overwrite", to.no_overwrite, "keys that are there keep their values");
+    add_writing(load, to);
+    load.footer(std::string(load_footer));
+
+    add_verb(all, to, "compact", "rewrites the database without its history");
+}
+
+void add_report_verbs(CLI::App& all, arguments& to) {
+    auto& stat = add_verb(all, to, "stat", "prints the figures of the database");
+    add_json(stat, to, "as one JSON object");
+
+    auto& check = add_verb(all, to, "check", "looks for damage; 1 when there is any");
+    add_json(check, to, "as one JSON object");
+
+    auto& log = add_verb(all, to, "log", "prints the commits, newest first");
+    add(log, "--limit", to.limit, "at most so many");
+    add_json(log, to, "JSON Lines");
+    log.footer("\nOne commit a line, tabs between: number, time, entries, bytes that it reaches,\n"
+               "durable or lazy, and its note, escaped as scan does.");
+
+    auto& dump = add_verb(all, to, "dump", "writes all entries as text");
+    dump.add_option("-o,--output", to.output, "the file to write; else stdout")->type_name("");
+    dump.add_flag("-p,--print", to.print, "printable characters as they are");
+    add_at(dump, to);
+    dump.footer(std::string(dump_footer));
+}
+
+void decode(std::string& text) {
+    auto bytes = from_hex(text);
+    if (!bytes) throw failure(exit_code::usage, "'" + text + "' is not an even number of hex digits");
+    text = *bytes;
+}
+
+void decode_hex(arguments& to) {
+    decode(to.key);
+    // "-" is not a value but stdin, which is never hex.
+    for (auto* const text : {&to.from, &to.to, &to.prefix, &to.value}) {
+        if (*text && !(text == &to.value && **text == "-")) decode(**text);
+    }
+}
+
+void print(std::string const& text) {
+    output out;
+    out.write(text);
+    out.finish();
+}
+
+} // namespace
+
+std::optional<arguments> parse(int count, char const* const* words) {
+    arguments result;
+    CLI::App all("Reads, writes and looks after coppice databases.", "coppice");
+    all.set_version_flag("--version", "coppice " COPPICE_VERSION_STRING);
+    all.footer(std::string(general_footer));
+    all.require_subcommand(1);
+    add_reading_verbs(all, result);
+    add_writing_verbs(all, result);
+    add_report_verbs(all, result);
+    auto& help = *all.add_subcommand("help", "tells about a verb");
+    std::string about;
+    help.add_option("VERB", about, "the verb")->type_name("");
+    try {
+        all.parse(count, words);
+        result.verb = all.get_subcommands().front()->get_name();
+        if (result.verb == "help") {
+            print(about.empty() ? all.help() : all.get_subcommand(about)->help());
+            return {};
+        }
+    } catch (CLI::ParseError const& e) {
+        std::ostringstream text;
+        std::ostringstream complaint;
+        if (all.exit(e, text, complaint) != 0) throw failure(exit_code::usage, e.what());
+        print(text.str());
+        return {};
+    } catch (CLI::OptionNotFound const& e) {
+        throw failure(exit_code::usage, "there is no verb '" + about + "'");
+    }
+    if (result.hex) decode_hex(result);
+    return result;
+}
+
+} // namespace tool

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// tools/coppice/arguments.hpp: the command line as the verbs see it.
+// Owns: one field for each argument of any verb; what a verb does not know stays at its default.
+// Invariant: keys and values are bytes here; --hex has been undone.
+
+#include <coppice/options.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace tool {
+
+struct arguments {
+    std::string verb;
+    std::string file;
+    std::string key;
+    std::optional<std::string> value;
+    std::optional<std::string> from;
+    std::optional<std::string> to;
+    std::optional<std::string> prefix;
+    std::optional<std::uint64_t> at;
+    std::optional<std::uint64_t> limit;
+    std::optional<coppice::durability> durability;
+    std::optional<double> wait_seconds;
+    std::string note;
+    std::string input = "-";
+    std::string output = "-";
+    bool hex = false;
+    bool json = false;
+    bool keys_only = false;
+    bool print = false;
+    bool raw = false;
+    bool reverse = false;
+    bool no_overwrite = false;
+};
+
+/// Reads the command line. Help and the version are printed here.
+/// @return the arguments, or nothing if all was done already. @throws failure with exit_code::usage
+[[nodiscard]] std::optional<arguments> parse(int count, char const* const* words);
+
+} // namespace tool

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// tools/coppice/verbs.hpp: the verbs of the tool, and how they open a database.
+// Invariant: reading verbs open read-only and never make a database; put and load may make one.
+
+#include "tools/coppice/arguments.hpp"
+#include "tools/coppice/exit_code.hpp"
+
+#include <coppice/coppice.hpp>
+
+#include <chrono>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+namespace tool {
+
+exit_code get(arguments const& given);
+exit_code put(arguments const& given);
+exit_code del(arguments const& given);
+exit_code scan(arguments const& given);
+exit_code count(arguments const& given);
+exit_code stat(arguments const& given);
+exit_code check(arguments const& given);
+exit_code log(arguments const& given);
+exit_code dump(arguments const& given);
+exit_code load(arguments const& given);
+exit_code compact(arguments const& given);
+
+[[nodiscard]] inline coppice::database open_to_read(arguments const& given) {
+    return coppice::database(given.file,
+                             {.create = coppice::create::never, .read_only = true});
+}
+
+[[nodiscard]] inline coppice::database open_to_write(arguments const& given,
+                                                     coppice::create create) {
+    return coppice::database(given.file, {.create = create});
+}
+
+/// The moment that --at names, or the newest.
+[[nodiscard]] inline coppice::snapshot moment(coppice::database const& db,
+                                              arguments const& given) {
+    return given.at ? db.read(coppice::commit_id{*given.at}) : db.read();
+}
+
+/// The write transaction, within the time that --wait gives.
+[[nodiscard]] inline coppice::transaction begin(coppice::database& db, arguments const& given) {
+    if (!given.wait_seconds) return db.write();
+    auto txn = db.write_for(std::chrono::duration<double>(*given.wait_seconds));
+    if (!txn) throw failure(exit_code::locked, given.file + ": another writer holds the lock");
+    return std::move(*txn);
+}
+
+/// Adds bytes to an object: under `name`, or `name` with the form at its end where they are no
+/// text or hex was asked for.
+void add_bytes(nlohmann::ordered_json& object, std::string const& name, std::string_view bytes,
+               bool hex);
+
+} // namespace tool
