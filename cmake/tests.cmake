@@ -69,7 +69,11 @@ endforeach()
 set(tidy_test "${PROJECT_SOURCE_DIR}/tests/tidy_test.py")
 add_test(NAME tidy.sources COMMAND "${COPPICE_PYTHON}" -B "${tidy_test}")
 add_test(NAME tidy.self_test COMMAND "${COPPICE_PYTHON}" -B "${tidy_test}" --self-test)
-set_tests_properties(tidy.sources tidy.self_test PROPERTIES LABELS tidy TIMEOUT 60)
+add_test(NAME tidy.readme COMMAND "${COPPICE_PYTHON}" -B
+                                  "${PROJECT_SOURCE_DIR}/tests/readme_test.py")
+add_test(NAME tidy.ancestors COMMAND "${COPPICE_PYTHON}" -B
+                                     "${PROJECT_SOURCE_DIR}/tests/ancestors_test.py")
+set_tests_properties(tidy.sources tidy.self_test tidy.readme tidy.ancestors PROPERTIES LABELS tidy TIMEOUT 60)
 
 # ---- the fuzz bodies over their corpora, with any compiler ------------------------------------
 

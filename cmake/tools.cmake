@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: BSL-1.0
-# The coppice tool (tools/coppice.cpp or tools/coppice/*.cpp) and the examples.
+# The coppice tool (tools/coppice/**.cpp) and the examples.
 
 if(COPPICE_TOOLS)
-  file(GLOB COPPICE_TOOL_SOURCES CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/tools/coppice.cpp"
+  file(GLOB_RECURSE COPPICE_TOOL_SOURCES CONFIGURE_DEPENDS
        "${PROJECT_SOURCE_DIR}/tools/coppice/*.cpp")
   if(COPPICE_TOOL_SOURCES)
     find_package(CLI11 REQUIRED)
     find_package(nlohmann_json REQUIRED)
     add_executable(coppice_tool ${COPPICE_TOOL_SOURCES})
     set_target_properties(coppice_tool PROPERTIES OUTPUT_NAME coppice)
-    target_include_directories(coppice_tool PRIVATE "${PROJECT_SOURCE_DIR}/tools")
+    target_include_directories(coppice_tool PRIVATE "${PROJECT_SOURCE_DIR}")
     target_link_libraries(coppice_tool PRIVATE coppice::dev CLI11::CLI11
                                                nlohmann_json::nlohmann_json)
   endif()

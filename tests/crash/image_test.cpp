@@ -50,6 +50,7 @@ history told_by(coppice::options const& chosen, std::function<void(scribe&)> con
 }
 
 std::map<std::string, history> histories() {
+    workbench::keep_memory();
     std::map<std::string, history> all;
     auto const rounds = [](std::vector<durability> const& how) {
         return [how](scribe& by) {
@@ -141,7 +142,7 @@ TEST_CASE("a power cut that loses any subset of unsynced writes leaves a whole c
     for (auto const& [name, told] : histories()) {
         INFO("history " << name);
         examiner visit(told);
-        crash::for_each_power_cut(told, 0, workbench::scale() > 1 ? 12 : 8, std::ref(visit));
+        crash::for_each_power_cut(told, 0, 12, std::ref(visit));
         images += visit.count();
         CHECK(visit.count() > 20);
     }
@@ -191,7 +192,7 @@ TEST_CASE("a crash of the recovery from a crash loses nothing and brings nothing
         if (name != "mixed" && name != "compaction" && name != "lazy") continue;
         INFO("history " << name);
         workbench::distinct_cases distinct;
-        auto const first_of_many = workbench::scale() > 1 ? 1U : 16U;
+        auto const first_of_many = workbench::scale() > 1 ? 1U : 4U;
         unsigned number = 0;
         examiner visit(told);
         visit.deeper = [&](history const& recovery) {

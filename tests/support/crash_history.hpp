@@ -131,14 +131,6 @@ class scribe {
         static content const none;
         return told_.states.empty() ? none : told_.states.rbegin()->second;
     }
-    /// Says that the machine began with these commits.
-    void inherit(std::map<std::uint64_t, content> states, std::uint64_t floor,
-                 std::uint64_t ceiling) {
-        told_.states = std::move(states);
-        told_.promised.push_back({0, floor, true});
-        told_.begun.push_back({0, ceiling, true});
-    }
-
   private:
     [[nodiscard]] std::uint64_t newest_id() const { return told_.states.rbegin()->first; }
     void begin(std::uint64_t id, content state) {
@@ -191,22 +183,28 @@ inline std::optional<history> examine(image const& found, history const& told, s
     must_be(state, states[id], "after opening");
     must(after.handle().check().clean(), "check() finds fault after opening");
 
-    states.erase(states.upper_bound(id), states.end());
-    after.inherit(states, std::max<std::uint64_t>(floor, 1), id);
     std::string const marker = "\xff marker";
     coppice::commit_id next;
+    auto base = id;
     {
+        // Readers are not shown what nobody was promised; a writer takes over what is whole.
         auto txn = after.handle().write();
+        base = txn.view().id().value;
+        must(base >= id && base <= std::max<std::uint64_t>(ceiling, 1), "an unknown base");
         txn.put(marker, "after the crash");
         next = txn.commit(durability::sync);
     }
-    must(next.value > id, "commit ids go back");
-    auto wanted = states[id];
+    must(next.value > base, "commit ids go back");
+    auto wanted = states[base];
     wanted[marker] = "after the crash";
     must_be(after.handle().read(), wanted, "after the next commit");
     must_be(state, states[id], "the snapshot that was held meanwhile");
     must(after.handle().check().clean(), "check() finds fault after the next commit");
     auto result = after.told();
+    states.erase(states.upper_bound(base), states.end());
+    result.states = states;
+    result.begun.push_back({0, base, true});
+    result.promised.push_back({0, std::max<std::uint64_t>(floor, 1), true});
     result.states[next.value] = wanted;
     result.begun.push_back({0, next.value, true});
     result.promised.push_back({result.log.size(), next.value, true});

@@ -198,9 +198,9 @@ class storage {
 };
 
 /// Models `writer_lock`.
-class lock {
+class machine_lock {
   public:
-    explicit lock(std::shared_ptr<machine> on) : machine_(std::move(on)) {}
+    explicit machine_lock(std::shared_ptr<machine> on) : machine_(std::move(on)) {}
 
     [[nodiscard]] bool acquire(coppice::storage::deadline) {
         if (machine_->held) throw error(errc::would_deadlock, "a recorded machine");
@@ -230,7 +230,7 @@ class lock {
 class medium {
   public:
     using storage_type = storage;
-    using lock_type = lock;
+    using lock_type = machine_lock;
 
     explicit medium(std::shared_ptr<machine> on) : machine_(std::move(on)) {}
 
@@ -268,8 +268,10 @@ class medium {
         machine_->note({op::remove});
         return true;
     }
-    [[nodiscard]] std::shared_ptr<lock> lock() { return std::make_shared<recorded::lock>(machine_); }
-    [[nodiscard]] std::shared_ptr<recorded::lock> reader_lock() { return lock(); }
+    [[nodiscard]] std::shared_ptr<machine_lock> lock() {
+        return std::make_shared<machine_lock>(machine_);
+    }
+    [[nodiscard]] std::shared_ptr<machine_lock> reader_lock() { return lock(); }
     [[nodiscard]] std::string const& path() const { return path_; }
 
   private:

@@ -17,6 +17,7 @@
 #include <system_error>
 #include <unordered_set>
 
+#include <malloc.h>
 #include <unistd.h>
 
 namespace workbench {
@@ -38,6 +39,13 @@ inline unsigned scale() {
     auto const* const text = std::getenv("COPPICE_TEST_SCALE");
     auto const wanted = text != nullptr ? std::strtoul(text, nullptr, 10) : 1UL;
     return wanted < 1 ? 1U : static_cast<unsigned>(wanted > 100'000 ? 100'000 : wanted);
+}
+
+/// Keeps freed memory in the process: tests that open thousands of handles spend most of their time
+/// in giving it back and asking for it.
+inline void keep_memory() noexcept {
+    ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
+    ::mallopt(M_TRIM_THRESHOLD, 512 << 20);
 }
 
 /// Says why a test does nothing here. @return is that so?

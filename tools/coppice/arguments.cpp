@@ -13,13 +13,13 @@
 
 #include <CLI/CLI.hpp>
 
-#include <array>
+#include <charconv>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 namespace tool {
 
@@ -42,7 +42,8 @@ another name: "key_base64" or "value_base64"; with --hex they are "key_hex" and 
 constexpr std::string_view load_footer = R"(
 Reads what `coppice dump`, mdb_dump and db_dump write, with format=bytevalue or format=print.
 Everything is one transaction: of a dump that is cut short or malformed nothing is loaded. Sorted
-dumps need no memory; from the first key that is out of order on, the rest is held in memory.)";
+dumps need no memory; from the first key that is out of order on, the rest is held in memory.
+What mdb_dump -p of LMDB 0.9 writes cannot be told apart where backslashes are in it.)";
 
 constexpr std::string_view dump_footer = R"(
 The format of db_dump and mdb_dump, for `coppice load`, mdb_load and db_load. LMDB takes neither
@@ -51,11 +52,26 @@ empty keys nor keys above 511 bytes.)";
 /// Adds an option whose empty value is a value. CLI11 would make nothing of it for an optional.
 template <typename Value>
 CLI::Option* add(CLI::App& verb, std::string const& name, std::optional<Value>& field,
-                 std::string const& help) {
+                 std::string const& type, std::string const& help) {
     return verb
         .add_option_function<Value>(
             name, [&field](Value const& given) { field = given; }, help)
-        ->type_name("");
+        ->type_name(type);
+}
+
+/// CLI11 takes -1 for the largest number there is.
+void add_number(CLI::App& verb, std::string const& name, std::optional<std::uint64_t>& field,
+                std::string const& type, std::string const& help) {
+    auto const read = [&field, name](std::string const& text) {
+        std::uint64_t number = 0;
+        auto const* const end = text.data() + text.size();
+        auto const [stop, wrong] = std::from_chars(text.data(), end, number);
+        if (wrong != std::errc{} || stop != end) {
+            throw failure(exit_code::usage, name + ": '" + text + "' is not a number from 0 on");
+        }
+        field = number;
+    };
+    verb.add_option_function<std::string>(name, read, help)->type_name(type);
 }
 
 CLI::App& add_verb(CLI::App& all, arguments& to, std::string const& name, std::string const& help) {
@@ -77,24 +93,32 @@ void add_json(CLI::App& verb, arguments& to, std::string const& help) {
 }
 
 void add_at(CLI::App& verb, arguments& to) {
-    add(verb, "--at", to.at, "as it was after the commit of this number (see log)");
+    add_number(verb, "--at", to.at, "COMMIT",
+               "as it was after the commit of this number (see log)");
 }
 
 void add_bounds(CLI::App& verb, arguments& to) {
-    add(verb, "--from", to.from, "keys from this one on");
-    add(verb, "--to", to.to, "keys before this one");
-    add(verb, "--prefix", to.prefix, "keys that begin so");
+    add(verb, "--from", to.from, "KEY", "keys from this one on");
+    add(verb, "--to", to.to, "KEY", "keys before this one");
+    add(verb, "--prefix", to.prefix, "TEXT", "keys that begin so");
+}
+
+coppice::durability durability_of(std::string_view name) {
+    if (name == "sync") return coppice::durability::sync;
+    if (name == "lazy") return coppice::durability::lazy;
+    if (name == "two_sync") return coppice::durability::two_sync;
+    throw failure(exit_code::usage, "--durability is sync, lazy or two_sync");
 }
 
 void add_writing(CLI::App& verb, arguments& to) {
-    std::map<std::string, coppice::durability> const ways = {
-        {"sync", coppice::durability::sync},
-        {"lazy", coppice::durability::lazy},
-        {"two_sync", coppice::durability::two_sync}};
-    add(verb, "--durability", to.durability, "sync (default), lazy or two_sync")
-        ->transform(CLI::CheckedTransformer(ways).description(""));
-    verb.add_option("--note", to.note, "kept with the commit, at most 4096 bytes")->type_name("");
-    add(verb, "--wait", to.wait_seconds, "how many seconds to wait for another writer; else 4")
+    verb.add_option_function<std::string>(
+            "--durability", [&to](std::string const& name) { to.durability = durability_of(name); },
+            "what the commit waits for: sync (default), lazy or two_sync")
+        ->type_name("HOW");
+    verb.add_option("--note", to.note, "kept with the commit, at most 4096 bytes")
+        ->type_name("TEXT");
+    add(verb, "--wait", to.wait_seconds, "SECONDS",
+        "how long to wait for another writer; else for ever")
         ->check(CLI::Range(0.0, 1e9).description(""));
 }
 
@@ -107,7 +131,7 @@ void add_reading_verbs(CLI::App& all, arguments& to) {
     auto& scan = add_verb(all, to, "scan", "prints entries in the order of their keys");
     add_bounds(scan, to);
     scan.add_flag("--reverse", to.reverse, "highest key first");
-    add(scan, "--limit", to.limit, "at most so many");
+    add_number(scan, "--limit", to.limit, "N", "at most so many");
     add_at(scan, to);
     scan.add_flag("--keys", to.keys_only, "keys without values");
     add_json(scan, to, "JSON Lines");
@@ -125,7 +149,7 @@ void add_reading_verbs(CLI::App& all, arguments& to) {
 void add_writing_verbs(CLI::App& all, arguments& to) {
     auto& put = add_verb(all, to, "put", "puts a value; a missing database is made");
     add_key(put, to);
-    add(put, "VALUE", to.value, "the value; '-' or nothing: stdin, which is never hex");
+    add(put, "VALUE", to.value, "", "the value; '-' or nothing: stdin, which is never hex");
     add_hex(put, to);
     add_writing(put, to);
 
@@ -135,7 +159,7 @@ void add_writing_verbs(CLI::App& all, arguments& to) {
     add_writing(del, to);
 
     auto& load = add_verb(all, to, "load", "loads a dump; a missing database is made");
-    load.add_option("-i,--input", to.input, "the dump; else stdin")->type_name("");
+    load.add_option("-i,--input", to.input, "the dump; else stdin")->type_name("IN");
     load.add_flag("-n,--no-overwrite", to.no_overwrite, "keys that are there keep their values");
     add_writing(load, to);
     load.footer(std::string(load_footer));
@@ -151,13 +175,13 @@ void add_report_verbs(CLI::App& all, arguments& to) {
     add_json(check, to, "as one JSON object");
 
     auto& log = add_verb(all, to, "log", "prints the commits, newest first");
-    add(log, "--limit", to.limit, "at most so many");
+    add_number(log, "--limit", to.limit, "N", "at most so many");
     add_json(log, to, "JSON Lines");
     log.footer("\nOne commit a line, tabs between: number, time, entries, bytes that it reaches,\n"
                "durable or lazy, and its note, escaped as scan does.");
 
     auto& dump = add_verb(all, to, "dump", "writes all entries as text");
-    dump.add_option("-o,--output", to.output, "the file to write; else stdout")->type_name("");
+    dump.add_option("-o,--output", to.output, "the file to write; else stdout")->type_name("OUT");
     dump.add_flag("-p,--print", to.print, "printable characters as they are");
     add_at(dump, to);
     dump.footer(std::string(dump_footer));
@@ -165,7 +189,8 @@ void add_report_verbs(CLI::App& all, arguments& to) {
 
 void decode(std::string& text) {
     auto bytes = from_hex(text);
-    if (!bytes) throw failure(exit_code::usage, "'" + text + "' is not an even number of hex digits");
+    if (!bytes)
+        throw failure(exit_code::usage, "'" + text + "' is not an even number of hex digits");
     text = *bytes;
 }
 
@@ -175,6 +200,16 @@ void decode_hex(arguments& to) {
     for (auto* const text : {&to.from, &to.to, &to.prefix, &to.value}) {
         if (*text && !(text == &to.value && **text == "-")) decode(**text);
     }
+}
+
+/// What CLI11 found wrong, except that it does not say which verb it does not know.
+std::string complaint_of(CLI::ParseError const& e, CLI::App const& all, int count,
+                         char const* const* words) {
+    constexpr char const* advice = "; see 'coppice help'";
+    if (!all.get_subcommands().empty()) return e.what() + std::string(advice);
+    std::string const first = count > 1 ? words[1] : "";
+    if (first.empty() || first.front() == '-') return std::string("a verb is missing") + advice;
+    return "there is no verb '" + first + "'" + advice;
 }
 
 void print(std::string const& text) {
@@ -201,13 +236,15 @@ std::optional<arguments> parse(int count, char const* const* words) {
         all.parse(count, words);
         result.verb = all.get_subcommands().front()->get_name();
         if (result.verb == "help") {
-            print(about.empty() ? all.help() : all.get_subcommand(about)->help());
+            print(about.empty() ? all.help() : all.get_subcommand(about)->help("coppice"));
             return {};
         }
     } catch (CLI::ParseError const& e) {
         std::ostringstream text;
         std::ostringstream complaint;
-        if (all.exit(e, text, complaint) != 0) throw failure(exit_code::usage, e.what());
+        if (all.exit(e, text, complaint) != 0) {
+            throw failure(exit_code::usage, complaint_of(e, all, count, words));
+        }
         print(text.str());
         return {};
     } catch (CLI::OptionNotFound const& e) {

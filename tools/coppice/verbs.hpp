@@ -29,8 +29,7 @@ exit_code load(arguments const& given);
 exit_code compact(arguments const& given);
 
 [[nodiscard]] inline coppice::database open_to_read(arguments const& given) {
-    return coppice::database(given.file,
-                             {.create = coppice::create::never, .read_only = true});
+    return coppice::database(given.file, {.create = coppice::create::never, .read_only = true});
 }
 
 [[nodiscard]] inline coppice::database open_to_write(arguments const& given,
@@ -39,8 +38,7 @@ exit_code compact(arguments const& given);
 }
 
 /// The moment that --at names, or the newest.
-[[nodiscard]] inline coppice::snapshot moment(coppice::database const& db,
-                                              arguments const& given) {
+[[nodiscard]] inline coppice::snapshot moment(coppice::database const& db, arguments const& given) {
     return given.at ? db.read(coppice::commit_id{*given.at}) : db.read();
 }
 

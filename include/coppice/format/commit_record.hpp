@@ -17,6 +17,7 @@
 #include <coppice/format/endian.hpp>
 #include <coppice/format/reference.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -99,7 +100,8 @@ inline void encode_root(std::byte* to, subtree const& root) noexcept {
 
 /// Encodes a record. The last eight bytes are its checksum.
 [[nodiscard]] inline std::vector<std::byte> encode(commit_record const& record) {
-    std::vector<std::byte> image(encoded_bytes(record));
+    // The lower bound always holds; it shows the compiler that there is something to write to.
+    std::vector<std::byte> image(std::max(encoded_bytes(record), commit_record_fixed_bytes + 8));
     auto* const to = image.data();
     auto const system = !record.system.root.node.is_null();
     store(to, commit_record_magic);

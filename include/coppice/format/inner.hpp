@@ -12,6 +12,7 @@
 #include <coppice/bytes.hpp>
 #include <coppice/format/leaf.hpp>
 #include <coppice/format/node.hpp>
+#include <coppice/options.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -113,6 +114,7 @@ inline std::size_t inner_view::child_for(std::string_view key) const noexcept {
 inline void check_inner(bytes node, std::uint64_t offset) {
     auto const header = detail::checked_header(node, offset);
     std::size_t const count = header.count;
+    if (header.leaf()) detail::damaged("a leaf where an inner node should be", offset);
     if (count < 2) detail::damaged("an inner node with fewer than two children", offset);
     if (header.entry_flags != 0 || header.has_flag_array != 0) {
         throw error(errc::unsupported_feature, "flags in an inner node", {}, offset);
@@ -132,6 +134,10 @@ inline void check_inner(bytes node, std::uint64_t offset) {
     }
     for (std::size_t i = 0; i + 1 < count; ++i) {
         if (positions[i] > positions[i + 1]) detail::damaged("positions descend", offset);
+        // Longer ones would make nodes beyond `max_node_bytes` when they are written again.
+        if (header.prefix_bytes + (positions[i + 1] - positions[i]) > max_key_bytes) {
+            detail::damaged("a separator longer than any key", offset);
+        }
     }
     inner_view const inner(node.data());
     for (std::size_t i = 0; i < count; ++i) {

@@ -150,6 +150,11 @@ inline void check_leaf(bytes node, std::uint64_t offset) {
     auto const header = detail::checked_header(node, offset);
     std::size_t const count = header.count;
     auto const width = position_array::width(header.wide());
+    if (!header.leaf()) detail::damaged("an inner node where a leaf should be", offset);
+    if ((header.entry_flags & ~known_entry_flags) != 0) {
+        throw error(errc::unsupported_feature, "entry flags " + std::to_string(header.entry_flags),
+                    {}, offset);
+    }
     if (header.has_flag_array > 1) detail::damaged("unknown flag array", offset);
     auto const arrays_end = node_header_bytes + 4 * count + width * (count + 1) + 2 * count +
                             (header.has_flag_array != 0 ? count : 0);

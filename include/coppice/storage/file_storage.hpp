@@ -10,6 +10,7 @@
 #include <coppice/storage/posix.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -46,7 +47,7 @@ class file_storage {
     /// A view of at least `size_bytes`, and of far more where the address space allows, so that a
     /// growing file is rarely mapped again.
     [[nodiscard]] mapped_view map(std::uint64_t size_bytes) const {
-        posix::require_range(0, size_bytes, path_);
+        if (size_bytes > most_view_bytes) posix::fail(ENOMEM, "mapping a file", path_);
         auto const generous = std::max(least_view_bytes, whole_pages(size_bytes) * 2);
         try {
             return map_file(file_.get(), generous, path_);
@@ -60,6 +61,7 @@ class file_storage {
 
   private:
     static constexpr std::uint64_t least_view_bytes = std::uint64_t{1} << 20U;
+    static constexpr std::uint64_t most_view_bytes = std::uint64_t{1} << 61U;
 
     [[nodiscard]] static std::uint64_t whole_pages(std::uint64_t size_bytes) noexcept {
         constexpr std::uint64_t page_bytes = std::uint64_t{1} << 16U;

@@ -30,8 +30,8 @@ class lock_registry;
 class fork_mark {
   public:
     fork_mark() {
-        void* const page = ::mmap(nullptr, page_bytes, PROT_READ | PROT_WRITE,
-                                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        void* const page =
+            ::mmap(nullptr, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (page == MAP_FAILED) posix::fail(errno, "allocating the page that detects forks", {});
         alive_ = ::new (page) std::atomic<std::uint32_t>(1);
         wiped_ = ::madvise(page, page_bytes, MADV_WIPEONFORK) == 0;

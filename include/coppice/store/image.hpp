@@ -54,6 +54,10 @@ struct file_image {
     /// A node of `level`. @throws errc::corrupt, errc::unsupported_feature
     [[nodiscard]] std::byte const* node(node_ref ref, unsigned level,
                                         std::uint64_t limit_offset) const {
+        // The table of what is verified knows values by the one size that no node has.
+        if (ref.size_bytes() > format::max_node_bytes) {
+            throw error(errc::corrupt, "a node of a size that no node has", path, ref.offset());
+        }
         auto const whole = range(ref.offset(), ref.size_bytes(), limit_offset, "a node");
         if (verify == coppice::verify::every_read || !verified->contains(ref.hot)) {
             check_node(ref, whole);

@@ -15,6 +15,7 @@
 #include <coppice/store/recovery.hpp>
 #include <coppice/store/revision.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -36,6 +37,8 @@ template <storage::medium Medium> class store {
 
     /// Opens, or makes, what the options say. @throws error; then nothing is open or left behind
     store(Medium medium, options chosen) : medium_(std::move(medium)), options_(std::move(chosen)) {
+        constexpr auto most_unsynced = std::uint64_t{1} << 30U;
+        options_.unsynced_limit_bytes = std::min(options_.unsynced_limit_bytes, most_unsynced);
         if (options_.read_only) {
             lock_ = medium_.reader_lock();
             file_ = recognise(medium_.open(storage::access::read_only), options_.verify, path());
@@ -89,7 +92,7 @@ template <storage::medium Medium> class store {
     /// Shows a state that this process has committed. Called by the writer, under its lock.
     void publish(revision_ptr next, file_type file) {
         std::scoped_lock const guard(reload_);
-        if (file.image->identity != file_.image->identity) replaced_.push_back(file_.image);
+        if (file.image->identity != file_.image->identity) remember_replaced();
         file_ = std::move(file);
         published_.store(std::move(next));
         page_believed_.store(believed_page().has_value(), std::memory_order_release);
@@ -129,8 +132,8 @@ template <storage::medium Medium> class store {
     [[nodiscard]] std::uint64_t pinned_bytes() const {
         std::scoped_lock const guard(reload_);
         std::uint64_t pinned = 0;
-        for (auto const& image : replaced_) {
-            if (auto const alive = image.lock()) pinned += alive->map.size_bytes;
+        for (auto const& old : replaced_) {
+            if (!old.alive.expired()) pinned += old.size_bytes;
         }
         return pinned;
     }
@@ -162,6 +165,17 @@ template <storage::medium Medium> class store {
         return believed_page(file_);
     }
 
+    /// A file that a compaction has replaced. All images of a file share one table, so the table
+    /// lives exactly as long as anybody reads the file.
+    struct replaced_file {
+        std::weak_ptr<verified_table> alive;
+        std::uint64_t size_bytes = 0;
+    };
+    void remember_replaced() {
+        std::erase_if(replaced_, [](auto const& old) { return old.alive.expired(); });
+        replaced_.push_back({file_.image->verified, file_.storage->size()});
+    }
+
     void open_for_writing();
     void make(bool replace_old);
     void load_first();
@@ -178,7 +192,7 @@ template <storage::medium Medium> class store {
     mutable std::mutex reload_; // guards file_ and replaced_; taken for reading by nobody else
     file_type file_;
     slot_pair seen_slots_;
-    std::vector<std::weak_ptr<file_image const>> replaced_;
+    std::vector<replaced_file> replaced_;
     published<revision> published_;
     std::atomic<bool> page_believed_{false};
 };
@@ -233,7 +247,7 @@ template <storage::medium Medium> void store<Medium>::make(bool replace_old) {
         medium_.replace(*fresh);
     } catch (...) {
         try {
-            medium_.discard_fresh();
+            static_cast<void>(medium_.discard_fresh());
         } catch (error const&) { // the first failure is the one to tell
         }
         throw;
@@ -283,7 +297,7 @@ template <storage::medium Medium> void store<Medium>::follow_compaction() {
     // Another database at the path is not ours to show; readers stay, writers are told.
     if (next.header().uuid != file_.header().uuid) return;
     if (next.header().generation <= file_.header().generation) return;
-    replaced_.push_back(file_.image);
+    remember_replaced();
     file_ = std::move(next);
 }
 

@@ -8,6 +8,7 @@
 // Invariant: every inner node that is written has two children or more; all levels are complete.
 
 #include <coppice/assert.hpp>
+#include <coppice/error.hpp>
 #include <coppice/format/extent.hpp>
 #include <coppice/format/node_writer.hpp>
 #include <coppice/options.hpp>
@@ -65,7 +66,7 @@ template <node_source Source, node_sink Sink> class builder {
     /// Ends the tree.
     [[nodiscard]] tree_ref finish() {
         for (unsigned level = 0;; ++level) {
-            COPPICE_ASSERT(level < format::max_height);
+            COPPICE_ASSERT(level <= format::max_height);
             if (last_level(level)) {
                 if (level == 0 && leaf_.empty()) return {};
                 if (level > 0 && inner_[level].count() == 1) {
@@ -164,8 +165,15 @@ template <node_source Source, node_sink Sink> class builder {
         return append_only_ ? full : std::min(full, pending.fitting(total / 2));
     }
 
+    /// Nodes are never made of what is out of order: a damaged tree may say so, with checksums
+    /// that hold.
+    static void check_order(std::string_view before, std::string_view after) {
+        if (before >= after) throw error(errc::corrupt, "the keys of a tree do not ascend");
+    }
+
     void cut_leaf(std::size_t count) {
         auto const items = leaf_.items(count);
+        for (std::size_t i = 1; i < count; ++i) check_order(items[i - 1].key, items[i].key);
         format::leaf_measure measure;
         std::uint64_t extent_bytes = 0;
         for (auto const& [key, value] : items) {
@@ -178,7 +186,9 @@ template <node_source Source, node_sink Sink> class builder {
         subtree const leaf{sink_.seal_node(node), count, node.size() + extent_bytes};
         std::string next_low;
         if (count < leaf_.count()) {
-            next_low = format::shortest_separator(items.back().key, leaf_.item(count).key);
+            auto const next_key = leaf_.item(count).key;
+            check_order(items.back().key, next_key);
+            next_low = format::shortest_separator(items.back().key, next_key);
         }
         auto low = std::exchange(leaf_.low, std::move(next_low));
         leaf_.drop_front(count);
@@ -187,6 +197,7 @@ template <node_source Source, node_sink Sink> class builder {
 
     void cut_inner(unsigned level, std::size_t count) {
         auto const items = inner_[level].items(count);
+        for (std::size_t i = 1; i < count; ++i) check_order(items[i - 1].low, items[i].low);
         auto const node = sink_.allocate_node(format::inner_node_bytes(items));
         format::write_inner(level, items, node);
         subtree whole{sink_.seal_node(node), 0, node.size()};
@@ -200,7 +211,7 @@ template <node_source Source, node_sink Sink> class builder {
     }
 
     void push(unsigned level, pending_child child) {
-        COPPICE_ASSERT(level <= format::max_height);
+        if (level > format::max_height) throw error(errc::corrupt, "a tree is too high");
         auto& pending = inner_[level];
         pending.add(std::move(child));
         if (pending.count() >= 4 && pending.node_bytes() >= 2 * inner_limit_) {

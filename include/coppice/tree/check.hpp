@@ -1,29 +1,353 @@
-// STAND-IN until the real tree/check.hpp arrives; overwrite me.
+// SPDX-License-Identifier: BSL-1.0
 #pragma once
+// coppice/tree/check.hpp: does a tree keep to everything that the other headers rely on?
+// Owns: the list of the invariants of a tree, and the walk that lists what breaks them.
+// Invariant: reads only, and goes on behind what it finds. Each node is visited at most once and
+//   the recursion is as deep as the tree is high, whatever the bytes say. Throws for lack of memory
+//   alone, and what is not an `error`.
+//
+// What holds in a sound tree:
+//   shape      height 0 and a null root, or height 1 to `max_height`; a node's level counts down
+//              from height - 1 to 0, its kind is its level's, its size is its reference's
+//   counts     a leaf has one entry or more, an inner node two children or more
+//   order      keys ascend strictly within a leaf; separators ascend strictly
+//   bounds     every key and every separator lies inside the bounds that the separators above give:
+//              not below the one to the left, below the one to the right; so keys also ascend
+//              strictly from leaf to leaf, and every descent finds them
+//   search     a leaf's prefix begins each of its keys; heads are what keys and suffixes say
+//   padding    every byte that has no meaning is zero
+//   totals     entries and bytes of a reference are those found below it; bytes are the node's, its
+//              children's, and what its values take out of line, tables and padding included
+//   places     a child, and a value out of line, ends at or before its parent; no two parts of the
+//              file overlap, so none is named twice; a node of a file names no memory
+//   cuts       a leaf above `leaf_bytes` holds one entry, an inner node above `inner_bytes` has at
+//              most three children
+//   values     a value out of line is not empty, and can be read
+
+#include <coppice/error.hpp>
+#include <coppice/format/extent.hpp>
+#include <coppice/format/inner.hpp>
+#include <coppice/format/leaf.hpp>
 #include <coppice/options.hpp>
-#include <coppice/tree/cursor.hpp>
-#include <functional>
+#include <coppice/tree/tree.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <unordered_set>
+#include <utility>
 #include <vector>
+
 namespace coppice::inline COPPICE_ABI::tree {
-struct finding { std::string what; std::uint64_t offset = 0; };
-struct check_report {
-    std::vector<finding> findings;
-    std::uint64_t nodes = 0, leaves = 0, entries = 0, bytes = 0;
+
+/// Something that is not as it should be.
+struct finding {
+    std::string what;         ///< in words
+    std::uint64_t offset = 0; ///< of the node or value concerned; 0 where it is in memory
 };
-template <node_source Source>
-check_report check(Source const& source, tree_ref const& tree, node_sizes const&,
-                   std::function<void(extent_ref const&)> const& verify_extent = {}) {
-    check_report report;
-    try {
-        cursor<Source> at(source, tree);
-        for (at.first(); at.valid(); at.next()) {
-            ++report.entries;
-            if (at.value().out_of_line && verify_extent) verify_extent(at.value().extent());
-        }
-    } catch (error const& e) {
-        report.findings.push_back({e.what(), e.offset().value_or(0)});
+
+/// What a check saw. Empty `findings` means that the tree is sound.
+struct check_report {
+    std::vector<finding> findings;       ///< at most `max_findings`
+    std::uint64_t unlisted_findings = 0; ///< how many there were beyond those
+    std::uint64_t nodes = 0;             ///< nodes that could be read
+    std::uint64_t leaves = 0;            ///< leaves among them
+    std::uint64_t entries = 0;           ///< entries of those leaves
+    std::uint64_t bytes = 0;             ///< of those nodes, and of their values out of line
+    std::uint64_t leaf_bytes = 0;        ///< of those leaves alone
+
+    static constexpr std::size_t max_findings = 1000;
+
+    /// How full the leaves are on average; 1 is full, an empty tree is full.
+    [[nodiscard]] double leaf_fill(node_sizes const& sizes) const noexcept {
+        if (leaves == 0) return 1.0;
+        return static_cast<double>(leaf_bytes) /
+               (static_cast<double>(leaves) * static_cast<double>(sizes.leaf_bytes));
     }
-    return report;
+};
+
+/// For a check that does not read the values that lie out of line.
+struct skip_extents {
+    void operator()(extent_ref const&) const noexcept {}
+};
+
+namespace detail {
+
+/// The keys that a node may hold: not below `low`, and below `high` if there is one.
+struct key_bounds {
+    std::string_view low;
+    std::optional<std::string_view> high;
+
+    [[nodiscard]] bool contain(std::string_view key) const noexcept {
+        return key >= low && (!high || key < *high);
+    }
+};
+
+template <node_source Source, typename VerifyExtent> class tree_check {
+  public:
+    tree_check(Source const& source, node_sizes const& sizes, VerifyExtent& verify_extent)
+        : source_(source), sizes_(sizes), verify_extent_(verify_extent) {}
+
+    [[nodiscard]] check_report run(tree_ref const& tree) && {
+        if (tree.root.node.is_null() || tree.height == 0) {
+            require(tree == tree_ref{}, "an empty tree that names a root, a height or totals", 0);
+            return std::move(report_);
+        }
+        if (tree.height > format::max_height) {
+            found("a tree above the greatest height", place_of(tree.root.node));
+            return std::move(report_);
+        }
+        visit(tree.root, tree.height - 1U, {});
+        check_extents();
+        check_overlaps();
+        return std::move(report_);
+    }
+
+  private:
+    /// A run of bytes of the file that has one owner.
+    struct part {
+        std::uint64_t begin = 0;
+        std::uint64_t end = 0;
+        bool node = false;
+    };
+
+    [[nodiscard]] static std::uint64_t place_of(node_ref ref) noexcept {
+        return ref.in_memory() ? 0 : ref.offset();
+    }
+    void found(std::string what, std::uint64_t offset) {
+        if (report_.findings.size() < check_report::max_findings) {
+            report_.findings.push_back({std::move(what), offset});
+        } else {
+            ++report_.unlisted_findings;
+        }
+    }
+    bool require(bool holds, char const* what, std::uint64_t offset) {
+        if (!holds) found(what, offset);
+        return holds;
+    }
+
+    /// Checks a node and what is below it.
+    void visit(subtree const& whole, unsigned level, key_bounds const& bounds) {
+        auto const ref = whole.node;
+        auto const offset = place_of(ref);
+        if (!require(
+                seen_.insert(ref.in_memory() ? ref.hot & ~std::uint64_t{0x7FFFF} : offset).second,
+                "a node that is named twice", offset)) {
+            return;
+        }
+        if (!ref.in_memory()) parts_.push_back({offset, ref.end_offset(), true});
+        auto const* const node = read(ref, level);
+        if (node == nullptr) return;
+        ++report_.nodes;
+        report_.bytes += ref.size_bytes();
+        if (level == 0) {
+            check_totals(whole, check_leaf_node(ref, node, bounds));
+        } else {
+            check_totals(whole, check_inner_node(ref, node, level, bounds));
+        }
+    }
+
+    /// The bytes of a node; null, and a finding, where they cannot be had or are another's.
+    [[nodiscard]] std::byte const* read(node_ref ref, unsigned level) {
+        try {
+            auto const* const node = source_.node(ref, level);
+            auto const header = format::load_node_header(node);
+            auto const fits = header.level == level && header.leaf() == (level == 0) &&
+                              header.size_bytes == ref.size_bytes() &&
+                              header.count >= (level == 0 ? 1U : 2U);
+            if (!require(fits, "a node of the wrong kind, level, size or count", place_of(ref))) {
+                return nullptr;
+            }
+            auto const reserved = format::load<std::uint16_t>(node + 14) | header.patched;
+            require(reserved == 0, "reserved bytes of a node are not zero", place_of(ref));
+            return node;
+        } catch (error const& e) {
+            found(e.what(), e.offset().value_or(place_of(ref)));
+            return nullptr;
+        }
+    }
+
+    void check_totals(subtree const& stated, subtree const& actual) {
+        auto const offset = place_of(stated.node);
+        if (stated.entries != actual.entries) {
+            found("a reference says " + std::to_string(stated.entries) + " entries where " +
+                      std::to_string(actual.entries) + " are",
+                  offset);
+        }
+        if (stated.bytes != actual.bytes) {
+            found("a reference says " + std::to_string(stated.bytes) + " bytes where " +
+                      std::to_string(actual.bytes) + " are",
+                  offset);
+        }
+    }
+
+    void check_padding(std::byte const* from, std::byte const* to, std::uint64_t offset) {
+        auto const zero = [](std::byte b) { return b == std::byte{0}; };
+        require(std::all_of(from, to, zero), "the padding of a node is not zero", offset);
+    }
+
+    // ---- leaves --------------------------------------------------------------------------------
+
+    [[nodiscard]] subtree check_leaf_node(node_ref ref, std::byte const* node,
+                                          key_bounds const& bounds) {
+        auto const offset = place_of(ref);
+        format::leaf_view const leaf(node);
+        auto const header = format::load_node_header(node);
+        subtree actual{ref, leaf.count(), ref.size_bytes()};
+        bool ordered = true;
+        bool inside = true;
+        bool searchable = true;
+        auto const prefix = leaf.key(0).substr(0, leaf.prefix_bytes());
+        for (std::size_t i = 0; i < leaf.count(); ++i) {
+            auto const key = leaf.key(i);
+            ordered = ordered && (i == 0 || leaf.key(i - 1) < key);
+            inside = inside && bounds.contain(key);
+            searchable = searchable && key.starts_with(prefix) &&
+                         leaf.head(i) == format::key_head(key.substr(prefix.size()));
+            auto const value = leaf.value(i);
+            if (value.out_of_line) actual.bytes += check_reference(ref, value.extent());
+        }
+        require(ordered, "the keys of a leaf do not ascend", offset);
+        require(inside, "a key outside the bounds that the separators above give", offset);
+        require(searchable, "the prefix or a head of a leaf is not what its keys say", offset);
+        require(header.has_flag_array == 0 || header.entry_flags == 0,
+                "a leaf with flags for each entry and for all", offset);
+        require(ref.size_bytes() <= sizes_.leaf_bytes || leaf.count() == 1,
+                "a leaf that should have been cut", offset);
+        auto const last = leaf.value(leaf.count() - 1).raw;
+        check_padding(reinterpret_cast<std::byte const*>(last.data() + last.size()),
+                      node + ref.size_bytes(), offset);
+        ++report_.leaves;
+        report_.entries += leaf.count();
+        report_.leaf_bytes += ref.size_bytes();
+        return actual;
+    }
+
+    /// Checks a leaf's reference to a value. @return the bytes that the value takes
+    [[nodiscard]] std::uint64_t check_reference(node_ref leaf, extent_ref const& extent) {
+        auto const offset = place_of(leaf);
+        require(extent.length_bytes != 0, "an empty value that lies out of line", offset);
+        auto const stored_bytes = format::extent_stored_bytes(extent.length_bytes);
+        report_.bytes += stored_bytes;
+        if (extent.in_memory()) {
+            require(leaf.in_memory(), "a node of a file names memory", offset);
+            return stored_bytes;
+        }
+        auto const below =
+            leaf.in_memory() || (extent.offset < offset && stored_bytes <= offset - extent.offset);
+        require(below, "a value that does not lie before its leaf", offset);
+        extents_.push_back(extent);
+        return stored_bytes;
+    }
+
+    // ---- inner nodes ---------------------------------------------------------------------------
+
+    [[nodiscard]] subtree check_inner_node(node_ref ref, std::byte const* node, unsigned level,
+                                           key_bounds const& bounds) {
+        auto const offset = place_of(ref);
+        format::inner_view const inner(node);
+        require(ref.size_bytes() <= sizes_.inner_bytes || inner.count() <= 3,
+                "an inner node that should have been cut", offset);
+        check_inner_padding(inner, node, ref);
+        subtree actual{ref, 0, ref.size_bytes()};
+        std::string low(bounds.low);
+        for (std::size_t i = 0; i < inner.count(); ++i) {
+            auto const child = inner.child(i);
+            actual.entries += child.entries;
+            actual.bytes += child.bytes;
+            if (i + 1 == inner.count()) {
+                follow(ref, child, level, {low, bounds.high});
+                break;
+            }
+            auto separator = inner.separator(i);
+            require(separator > low && (!bounds.high || separator < *bounds.high),
+                    "a separator that does not ascend, or passes the bounds above it", offset);
+            require(inner.head(i) == format::key_head(inner.suffix(i)),
+                    "a head of an inner node is not what its separator says", offset);
+            follow(ref, child, level, {low, separator});
+            low = std::move(separator);
+        }
+        return actual;
+    }
+
+    void follow(node_ref parent, subtree const& child, unsigned level, key_bounds const& bounds) {
+        auto const offset = place_of(parent);
+        if (!parent.in_memory()) {
+            if (!require(!child.node.in_memory(), "a node of a file names memory", offset)) return;
+            if (!require(child.node.end_offset() <= offset,
+                         "a child that does not lie before its parent", offset)) {
+                return;
+            }
+        }
+        visit(child, level - 1, bounds);
+    }
+
+    void check_inner_padding(format::inner_view const& inner, std::byte const* node, node_ref ref) {
+        auto const heads_end = format::node_header_bytes + 4 * (inner.count() - 1);
+        auto const hot = format::node_header_bytes + format::inner_view::heads_bytes(inner.count());
+        check_padding(node + heads_end, node + hot, place_of(ref));
+        auto const last = inner.suffix(inner.count() - 2);
+        check_padding(reinterpret_cast<std::byte const*>(last.data() + last.size()),
+                      node + ref.size_bytes(), place_of(ref));
+    }
+
+    // ---- the file as a whole -------------------------------------------------------------------
+
+    /// Reads the values. What begins inside another is left to `check_overlaps`, so that no byte
+    /// is read twice: a damaged tree may name one large value from every leaf.
+    void check_extents() {
+        std::sort(extents_.begin(), extents_.end(),
+                  [](auto const& a, auto const& b) { return a.offset < b.offset; });
+        std::uint64_t read_up_to = 0;
+        for (auto const& extent : extents_) {
+            auto const end = extent.offset + format::extent_stored_bytes(extent.length_bytes);
+            parts_.push_back({extent.offset, end, false});
+            if (extent.offset < read_up_to) continue;
+            read_up_to = end;
+            try {
+                verify_extent_(extent);
+            } catch (error const& e) {
+                found(e.what(), e.offset().value_or(extent.offset));
+            }
+        }
+    }
+
+    void check_overlaps() {
+        std::sort(parts_.begin(), parts_.end(),
+                  [](part const& a, part const& b) { return a.begin < b.begin; });
+        std::uint64_t end = 0;
+        for (auto const& next : parts_) {
+            require(next.begin >= end,
+                    next.node ? "a node overlaps another part of the tree"
+                              : "a value overlaps another part of the tree, or is named twice",
+                    next.begin);
+            end = std::max(end, next.end);
+        }
+    }
+
+    Source const& source_;
+    node_sizes const& sizes_;
+    VerifyExtent& verify_extent_;
+    check_report report_;
+    std::unordered_set<std::uint64_t> seen_;
+    std::vector<part> parts_;
+    std::vector<extent_ref> extents_;
+};
+
+} // namespace detail
+
+/// Walks the whole tree and lists what is not as it should be. An unreadable node is one finding,
+/// and its siblings are walked.
+/// @param sizes at which nodes of this tree are cut
+/// @param verify_extent called once for each value of the file that lies out of line; throws
+///   `error` where it cannot be read
+template <node_source Source, typename VerifyExtent = skip_extents>
+[[nodiscard]] check_report check(Source const& source, tree_ref const& tree,
+                                 node_sizes const& sizes, VerifyExtent verify_extent = {}) {
+    return detail::tree_check<Source, VerifyExtent>(source, sizes, verify_extent).run(tree);
 }
+
 } // namespace coppice::inline COPPICE_ABI::tree

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSL-1.0
+// The thin layer over system calls: transfers that are interrupted or cut short, descriptors, views.
+
+#include <coppice/storage/file_storage.hpp>
+#include <coppice/storage/posix.hpp>
+
+#include <catch2/catch.hpp>
+#include <child_process.hpp>
+#include <workbench.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace {
+
+namespace posix = coppice::storage::posix;
+using coppice::as_bytes;
+using coppice::as_text;
+using coppice::storage::file_storage;
+
+posix::descriptor make_file(workbench::folder const& here, std::string const& name) {
+    return posix::open_at(AT_FDCWD, here / name, O_RDWR | O_CREAT, 0600, "making a file", name);
+}
+
+/// Answers like pwrite or pread: gives `at_most` bytes a call, and errno `interrupts` times first.
+struct slow_file {
+    std::string content;
+    std::size_t at_most;
+    int interrupts = 0;
+
+    ssize_t write(void const* from, std::size_t size, off_t at) {
+        if (interrupts-- > 0) return errno = EINTR, -1;
+        auto const count = std::min(size, at_most);
+        auto const end = static_cast<std::size_t>(at) + count;
+        if (content.size() < end) content.resize(end);
+        std::memcpy(content.data() + at, from, count);
+        return static_cast<ssize_t>(count);
+    }
+    ssize_t read(void* to, std::size_t size, off_t at) {
+        if (interrupts-- > 0) return errno = EINTR, -1;
+        auto const from = std::min(static_cast<std::size_t>(at), content.size());
+        auto const count = std::min({size, at_most, content.size() - from});
+        std::memcpy(to, content.data() + from, count);
+        return static_cast<ssize_t>(count);
+    }
+};
+
+int errno_of(std::function<void()> const& call) {
+    try {
+        call();
+    } catch (coppice::error const& e) {
+        CHECK(e.kind() == coppice::errc::io_failed);
+        return e.code().value();
+    }
+    return 0;
+}
+
+} // namespace
+
+TEST_CASE("a write goes on after interruptions and short writes") {
+    slow_file file{"", 3, 2};
+    auto const some = [&](void const* from, std::size_t size, off_t at) {
+        return file.write(from, size, at);
+    };
+    posix::write_whole(some, 2, as_bytes("0123456789"), "x");
+    CHECK(file.content == std::string("\0\0", 2) + "0123456789");
+}
+
+TEST_CASE("a read goes on after interruptions and short reads, up to the end of the file") {
+    slow_file file{"0123456789", 3, 2};
+    auto const some = [&](void* to, std::size_t size, off_t at) { return file.read(to, size, at); };
+    std::array<std::byte, 20> buffer{};
+    CHECK(posix::read_whole(some, 1, buffer, "x") == 9);
+    CHECK(as_text(coppice::bytes(buffer).first(9)) == "123456789");
+}
+
+TEST_CASE("a write that has no effect ends in an error and not in an endless loop") {
+    int calls = 0;
+    auto const nothing = [&](void const*, std::size_t, off_t) -> ssize_t { return ++calls, 0; };
+    CHECK(errno_of([&] { posix::write_whole(nothing, 0, as_bytes("x"), "x"); }) == EIO);
+    CHECK(calls < 100);
+}
+
+TEST_CASE("a failure in the middle of a write carries its errno") {
+    int calls = 0;
+    auto const full = [&](void const*, std::size_t, off_t) -> ssize_t {
+        return ++calls == 1 ? 1 : (errno = ENOSPC, -1);
+    };
+    CHECK(errno_of([&] { posix::write_whole(full, 0, as_bytes("abc"), "x"); }) == ENOSPC);
+}
+
+TEST_CASE("an offset that no file has is refused before the system is asked") {
+    workbench::folder const here;
+    file_storage file(make_file(here, "a"), "a");
+    CHECK(errno_of([&] { file.write(~std::uint64_t{0} - 1, as_bytes("abc")); }) == EFBIG);
+    CHECK(errno_of([&] { file.truncate(~std::uint64_t{0}); }) == EFBIG);
+    CHECK(errno_of([&] { static_cast<void>(file.map(~std::uint64_t{0})); }) == ENOMEM);
+    CHECK(file.size() == 0);
+}
+
+TEST_CASE("a file that is open for reading only cannot be written or mapped for writing") {
+    workbench::folder const here;
+    static_cast<void>(make_file(here, "a"));
+    file_storage file(posix::open_at(AT_FDCWD, here / "a", O_RDONLY, 0, "opening", "a"), "a");
+    CHECK(errno_of([&] { file.write(0, as_bytes("abc")); }) == EBADF);
+}
+
+TEST_CASE("no descriptor is standard input, output or error, not even one that Boost opens") {
+    if (workbench::skip_forks()) return;
+    workbench::folder const here;
+    workbench::child child([&](workbench::reporter const& tell) {
+        for (int low : {0, 1, 2}) ::close(low);
+        file_storage const file(make_file(here, "a"), "a");
+        auto const view = file.map(100);
+        for (int low : {0, 1, 2}) {
+            tell.tell(1, ::fcntl(low, F_GETFD) >= 0 ? 1 : 0);
+        }
+    });
+    auto const reports = child.all_reports();
+    CHECK(child.wait() == 0);
+    REQUIRE(reports.size() == 3);
+    for (auto const& each : reports) CHECK(each.number == 0);
+}
+
+TEST_CASE("a view is longer than the file and shows what is written later") {
+    workbench::folder const here;
+    file_storage file(make_file(here, "a"), "a");
+    file.write(0, as_bytes("first"));
+    auto const view = file.map(5);
+    CHECK(view.size_bytes >= std::uint64_t{1} << 20U);
+    file.write(5, as_bytes(" second"));
+    CHECK(std::memcmp(view.data.get(), "first second", 12) == 0);
+}
+
+TEST_CASE("a view outlives the storage and the name of the file") {
+    workbench::folder const here;
+    coppice::storage::mapped_view view;
+    {
+        file_storage file(make_file(here, "a"), "a");
+        file.write(0, as_bytes("kept"));
+        std::filesystem::remove(here / "a");
+        view = file.map(4);
+    }
+    CHECK(std::memcmp(view.data.get(), "kept", 4) == 0);
+}
+
+TEST_CASE("a view of an empty file, and of a size that is no multiple of anything, can be had") {
+    workbench::folder const here;
+    file_storage file(make_file(here, "a"), "a");
+    CHECK(file.map(0).data != nullptr);
+    auto const odd = (std::uint64_t{3} << 20U) + 1;
+    CHECK(file.map(odd).size_bytes >= odd);
+    CHECK(coppice::storage::map_file(-1, 0, "a").data == nullptr);
+}
+
+TEST_CASE("truncating grows with zeros and cuts") {
+    workbench::folder const here;
+    file_storage file(make_file(here, "a"), "a");
+    file.write(0, as_bytes("abc"));
+    file.truncate(2);
+    file.truncate(5);
+    std::array<std::byte, 9> buffer{};
+    CHECK(file.read(0, buffer) == 5);
+    CHECK(as_text(coppice::bytes(buffer).first(5)) == std::string("ab\0\0\0", 5));
+    file.sync();
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSL-1.0
+// tools/coppice/verbs/compacting.cpp: compact.
+
+#include "tools/coppice/output.hpp"
+#include "tools/coppice/progress.hpp"
+#include "tools/coppice/verbs.hpp"
+
+#include <cstdint>
+#include <string>
+
+namespace tool {
+
+exit_code compact(arguments const& given) {
+    auto db = open_to_write(given, coppice::create::never);
+    auto const before = db.stats().file_bytes;
+    {
+        progress bar("compacting");
+        coppice::compaction_hooks hooks;
+        hooks.progress = [&](std::uint64_t done, std::uint64_t all) {
+            bar.show(done, all);
+            return true;
+        };
+        db.compact(hooks);
+    }
+    say(given.file + ": " + std::to_string(before) + " bytes before, " +
+        std::to_string(db.stats().file_bytes) + " after");
+    return exit_code::done;
+}
+
+} // namespace tool

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSL-1.0
+// tools/coppice/verbs/dumping.cpp: dump, load.
+// Invariant: a load is one transaction, and reads the header before it opens the database. Pairs go
+//   straight to the file while their keys ascend; from the first other one on they are ordinary
+//   puts.
+
+#include "tools/coppice/dump_format.hpp"
+#include "tools/coppice/output.hpp"
+#include "tools/coppice/progress.hpp"
+#include "tools/coppice/verbs.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <iterator>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <utility>
+
+namespace tool {
+
+namespace {
+
+/// The pairs of a dump that are to be put, with a bar of progress.
+class dump_pairs {
+  public:
+    /// @param kept keys in it keep their values
+    dump_pairs(arguments const& given, line_source& lines, dump_reader& reader,
+               std::optional<coppice::snapshot> kept)
+        : lines_(lines), reader_(reader), kept_(std::move(kept)), bar_("loading") {
+        std::error_code no_file;
+        auto const size_bytes = std::filesystem::file_size(given.input, no_file);
+        if (!no_file) size_bytes_ = size_bytes;
+    }
+
+    [[nodiscard]] bool next(dump_pair& pair) {
+        while (reader_.next(pair)) {
+            bar_.show(lines_.bytes(), size_bytes_);
+            if (!kept_ || !kept_->contains(pair.key)) return true;
+        }
+        return false;
+    }
+
+  private:
+    line_source& lines_;
+    dump_reader& reader_;
+    std::optional<coppice::snapshot> kept_;
+    progress bar_;
+    std::uint64_t size_bytes_ = 0;
+};
+
+/// The pairs from the first one on for as long as their keys ascend. An input range.
+class ascending_run {
+  public:
+    class iterator {
+      public:
+        using iterator_concept = std::input_iterator_tag;
+        using value_type = dump_pair;
+        using difference_type = std::ptrdiff_t;
+
+        iterator() = default;
+        explicit iterator(ascending_run& run) noexcept : run_(&run) {}
+
+        [[nodiscard]] dump_pair const& operator*() const noexcept { return run_->pair_; }
+        iterator& operator++() {
+            run_->advance();
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        [[nodiscard]] bool operator==(std::default_sentinel_t) const noexcept {
+            return run_->ended_ || run_->descended_;
+        }
+
+      private:
+        ascending_run* run_ = nullptr;
+    };
+
+    explicit ascending_run(dump_pairs& from) : from_(from) { ended_ = !from_.next(pair_); }
+
+    [[nodiscard]] iterator begin() { return iterator(*this); }
+    [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
+
+    /// The first pair behind the run, if it is not the end of the dump.
+    [[nodiscard]] dump_pair* rest() noexcept { return descended_ ? &pair_ : nullptr; }
+
+  private:
+    void advance() {
+        previous_key_ = pair_.key;
+        ended_ = !from_.next(pair_);
+        descended_ = !ended_ && pair_.key <= previous_key_;
+    }
+
+    dump_pairs& from_;
+    dump_pair pair_;
+    std::string previous_key_;
+    bool ended_ = false;
+    bool descended_ = false;
+};
+
+void load_pairs(coppice::transaction& txn, dump_pairs& pairs, bool overwrite) {
+    ascending_run run(pairs);
+    txn.load(run);
+    auto* const pair = run.rest();
+    if (pair == nullptr) return;
+    do {
+        if (overwrite) {
+            txn.put(pair->key, pair->value);
+        } else {
+            txn.insert(pair->key, pair->value);
+        }
+    } while (pairs.next(*pair));
+}
+
+} // namespace
+
+exit_code dump(arguments const& given) {
+    auto const db = open_to_read(given);
+    auto const now = moment(db, given);
+    output out(given.output);
+    progress bar("dumping");
+    std::uint64_t done = 0;
+    write_dump_header(out, given.print);
+    auto at = now.cursor();
+    for (at.first(); at.valid(); at.next()) {
+        write_dump_line(out, at.key(), given.print);
+        write_dump_line(out, at.value(), given.print);
+        bar.show(++done, now.size());
+    }
+    write_dump_footer(out);
+    out.finish();
+    return exit_code::done;
+}
+
+exit_code load(arguments const& given) {
+    line_source lines(given.input);
+    dump_reader reader(lines);
+    auto db = open_to_write(given, coppice::create::if_missing);
+    auto txn = begin(db, given);
+    auto kept = given.no_overwrite ? std::optional(txn.view()) : std::nullopt;
+    dump_pairs pairs(given, lines, reader, std::move(kept));
+    load_pairs(txn, pairs, !given.no_overwrite);
+    txn.commit(given.durability, given.note);
+    return exit_code::done;
+}
+
+} // namespace tool
