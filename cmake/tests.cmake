@@ -73,7 +73,8 @@ add_test(NAME tidy.readme COMMAND "${COPPICE_PYTHON}" -B
                                   "${PROJECT_SOURCE_DIR}/tests/readme_test.py")
 add_test(NAME tidy.ancestors COMMAND "${COPPICE_PYTHON}" -B
                                      "${PROJECT_SOURCE_DIR}/tests/ancestors_test.py")
-set_tests_properties(tidy.sources tidy.self_test tidy.readme tidy.ancestors PROPERTIES LABELS tidy TIMEOUT 60)
+set_tests_properties(tidy.sources tidy.self_test tidy.readme tidy.ancestors
+                     PROPERTIES LABELS tidy TIMEOUT 60)
 
 # ---- the fuzz bodies over their corpora, with any compiler ------------------------------------
 

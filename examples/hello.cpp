@@ -5,14 +5,14 @@
 #include <iostream>
 
 int main() {
-    coppice::database db{"fruit.db"};             // opens it, or makes it
+    coppice::database db{"fruit.db"};          // opens it, or makes it
 
-    auto txn = db.write();                        // the one writer; waits its turn
+    auto txn = db.write();                     // the one writer; waits its turn
     txn.put("apple", "red");
     txn.put("banana", "yellow");
-    txn.commit();                                 // durable from here; without it, nothing happened
+    txn.commit();                              // durable from here; without it, nothing happened
 
-    auto now = db.read();                         // a value: this moment, for as long as you keep it
+    auto now = db.read();                      // a value: this moment, for as long as you keep it
     if (auto colour = now.get("apple")) std::cout << "apple is " << *colour << '\n';
     for (auto [key, value] : now) std::cout << key << " = " << value << '\n';
 }

@@ -76,9 +76,12 @@ std::set<std::string> index_keys(std::string_view stanza) {
     add_names(field(stanza, "Depends"), dependencies);
     add_names(field(stanza, "Pre-Depends"), dependencies);
     std::set<std::string> keys;
-    keys.insert("section/" + field(stanza, "Section") + "/" + name);
-    keys.insert("maintainer/" + field(stanza, "Maintainer") + "/" + name);
-    for (auto const& dependency : dependencies) keys.insert("depends/" + dependency + "/" + name);
+    auto const add = [&](std::string key, std::string_view what) {
+        keys.insert(key.append(what).append("/").append(name));
+    };
+    add("section/", field(stanza, "Section"));
+    add("maintainer/", field(stanza, "Maintainer"));
+    for (auto const& dependency : dependencies) add("depends/", dependency);
     return keys;
 }
 

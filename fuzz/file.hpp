@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// Any bytes as a database file: opening, all reading, check, compaction and a write end with an answer
-// or a typed error. An input is a byte of choices, the used parts of the first three blocks and
-// what follows them; checksums are made to hold first, unless the choices say otherwise.
+// Any bytes as a database file: opening, all reading, check, compaction and a write end with an
+// answer or a typed error. An input is a byte of choices, the used parts of the first three blocks
+// and what follows them; checksums are made to hold first, unless the choices say otherwise.
 
 #include <coppice/database.hpp>
 #include <tests/support/forged_file.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// Any bytes as a node: what passes check_leaf or check_inner can be read with every accessor without
-// leaving its bytes. The first byte of the input chooses what is set right beforehand.
+// Any bytes as a node: what passes check_leaf or check_inner can be read with every accessor
+// without leaving its bytes. The first byte of the input chooses what is set right beforehand.
 
 #include <coppice/format/inner.hpp>
 #include <coppice/format/leaf.hpp>

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// Any bytes as operations on a database in memory with tiny nodes, beside a std::map: puts, erasures
-// of keys and ranges, savepoints, bulk loads, streams, commits of each durability, compactions and
-// reopening. Both must hold the same at each step; old commits and held snapshots must not change.
+// Any bytes as operations on a database in memory with tiny nodes, beside a std::map: puts,
+// erasures of keys and ranges, savepoints, bulk loads, streams, commits of each durability,
+// compactions and reopening. Both must hold the same at each step; old commits and held snapshots
+// must not change.
 
 #include <coppice/database.hpp>
 
@@ -145,8 +146,8 @@ class play {
         auto first = work_.lower_bound(from);
         auto last = first;
         std::uint64_t gone = 0;
-        while (last != work_.end() && (what == 16 ? last->first < to
-                                                  : last->first.starts_with(from))) {
+        while (last != work_.end() &&
+               (what == 16 ? last->first < to : last->first.starts_with(from))) {
             ++last;
             ++gone;
         }

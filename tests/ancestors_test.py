@@ -8,7 +8,9 @@ import sys
 
 root = pathlib.Path(__file__).resolve().parent.parent
 ranges = {"D": [(1, 28)], "V": [(1, 19)], "A": [(1, 31)], "C": [(1, 27), (30, 46), (50, 63)]}
-wanted = {f"{letter}{n}" for letter, spans in ranges.items() for a, b in spans for n in range(a, b + 1)}
+wanted = {
+    f"{letter}{n}" for letter, spans in ranges.items() for a, b in spans for n in range(a, b + 1)
+}
 
 problems = []
 seen = {}

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSL-1.0
-"""The example in README.md is examples/hello.cpp, which is compiled and run; links lead somewhere."""
+"""The example in README.md is examples/hello.cpp, compiled and run; links lead somewhere."""
 
 import pathlib
 import re

@@ -146,7 +146,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
         if (moment.owner().lock() != state_) {
             throw error(errc::invalid_argument, "a savepoint of another transaction");
         }
-        state_->restore(moment.state());
+        state_->restore(moment.state()->user());
     }
 
     // ---- the end ---------------------------------------------------------------------------

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-// The writers' lock between processes, and forks: who holds it when its holder is stopped, killed or
-// forked, or its file removed. Two paths to a file have one lock. A child of fork reads on with
+// The writers' lock between processes, and forks: who holds it when its holder is stopped, killed
+// or forked, or its file removed. Two paths to a file have one lock. A child of fork reads on with
 // what it inherited and can do no harm with it.
 
-#include <catch2/catch.hpp>
 #include <bank.hpp>
+#include <catch2/catch.hpp>
 #include <child_process.hpp>
 
 #include <chrono>
@@ -45,7 +45,8 @@ void make(std::filesystem::path const& where) {
 
 } // namespace
 
-TEST_CASE("a killed process that had the lock blocks nobody, and nothing of its transaction is seen") {
+TEST_CASE(
+    "a killed process that had the lock blocks nobody, and nothing of its transaction is seen") {
     if (workbench::skip_forks()) return;
     workbench::folder const here;
     make(here / "db");
@@ -127,7 +128,8 @@ TEST_CASE("a stopped process that has the lock delays writers and nobody else") 
     ::close(go[1]);
 }
 
-TEST_CASE("a lock file that was removed under a transaction is noticed before anything is written") {
+TEST_CASE(
+    "a lock file that was removed under a transaction is noticed before anything is written") {
     workbench::folder const here;
     make(here / "db");
     database db(here / "db", bank::chosen());
@@ -159,9 +161,7 @@ TEST_CASE("a file that was removed or replaced is not written to, and snapshots 
     auto const held = db.read();
     std::filesystem::remove(here / "db");
     CHECK(kind_of_failure([&] { static_cast<void>(db.write()); }) == errc::file_missing);
-    {
-        database const other(here / "db", bank::chosen());
-    }
+    { database const other(here / "db", bank::chosen()); }
     CHECK(kind_of_failure([&] { static_cast<void>(db.write()); }) == errc::file_replaced);
     workbench::dice dice(1);
     CHECK_NOTHROW(bank::audit(held, dice));
@@ -269,8 +269,7 @@ TEST_CASE("fork while threads write leaves a child that can open the database an
     std::thread writing([&] {
         workbench::dice dice(1);
         while (!over.load()) {
-            db.update([&](auto& txn) { bank::transfer(txn, dice, 0); },
-                      coppice::durability::lazy);
+            db.update([&](auto& txn) { bank::transfer(txn, dice, 0); }, coppice::durability::lazy);
         }
     });
     for (unsigned i = 0; i < 20; ++i) {

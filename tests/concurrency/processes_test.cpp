@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-// Several processes on one database: writers, readers and a compactor, of which a killer ends some at
-// random and starts them again. Nothing that was acknowledged is lost, every snapshot is right, and
-// whoever begins to read after an acknowledgement sees it, in whatever process it was given.
+// Several processes on one database: writers, readers and a compactor, of which a killer ends some
+// at random and starts them again. Nothing that was acknowledged is lost, every snapshot is right,
+// and whoever begins to read after an acknowledgement sees it, in whatever process it was given.
 
-#include <catch2/catch.hpp>
 #include <bank.hpp>
+#include <catch2/catch.hpp>
 #include <child_process.hpp>
 
 #include <array>
@@ -193,9 +193,7 @@ TEST_CASE("a reader follows the commits and compactions of another process by it
     if (workbench::skip_forks()) return;
     workbench::folder const here;
     auto const where = here / "followed";
-    {
-        database const db(where, bank::chosen());
-    }
+    { database const db(where, bank::chosen()); }
     std::array<int, 2> go{};
     REQUIRE(::pipe2(go.data(), O_CLOEXEC) == 0);
     child writer([&](reporter const& to) {
@@ -204,9 +202,9 @@ TEST_CASE("a reader follows the commits and compactions of another process by it
         for (unsigned i = 1; ::read(go[0], &word, 1) == 1; ++i) {
             if (word == 'x') return;
             if (word == 'k') db.compact();
-            auto const id = db.update([&](auto& txn) { txn.put("round", std::to_string(i)); },
-                                      i % 2 == 0 ? coppice::durability::lazy
-                                                 : coppice::durability::sync);
+            auto const id =
+                db.update([&](auto& txn) { txn.put("round", std::to_string(i)); },
+                          i % 2 == 0 ? coppice::durability::lazy : coppice::durability::sync);
             to.tell(committed, id.value);
         }
     });

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
-// Threads of one process on one database: writers that move money, readers that count it, compactions in
-// between, snapshots that are held across all of it; and the rules of the turn: one transaction a
-// thread, deadlines, transactions that move to another thread. Clean under the thread sanitizer.
+// Threads of one process on one database: writers that move money, readers that count it,
+// compactions in between, snapshots that are held across all of it; and the rules of the turn: one
+// transaction a thread, deadlines, transactions that move to another thread. Clean under the thread
+// sanitizer.
 
-#include <catch2/catch.hpp>
 #include <bank.hpp>
+#include <catch2/catch.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -88,14 +89,12 @@ template <typename Database> void run_bank(std::vector<Database*> const& handles
     std::vector<std::thread> reading;
     std::vector<std::thread> writing;
     for (unsigned i = 0; i < readers; ++i) {
-        reading.emplace_back([&, i] {
-            heard.listen([&] { read_much(handle(i), i, over, audits); });
-        });
+        reading.emplace_back(
+            [&, i] { heard.listen([&] { read_much(handle(i), i, over, audits); }); });
     }
     for (unsigned i = 0; i < writers; ++i) {
-        writing.emplace_back([&, i] {
-            heard.listen([&] { write_much(handle(i), i, transfers); });
-        });
+        writing.emplace_back(
+            [&, i] { heard.listen([&] { write_much(handle(i), i, transfers); }); });
     }
     writing.emplace_back([&] {
         for (unsigned i = 0; i < 20; ++i) {
@@ -114,8 +113,8 @@ template <typename Database> void run_bank(std::vector<Database*> const& handles
         CHECK(each->check().clean());
         CHECK(each->read() == handles.front()->read());
     }
-    std::printf("%llu audits beside %u transfers\n",
-                static_cast<unsigned long long>(audits.load()), writers * transfers);
+    std::printf("%llu audits beside %u transfers\n", static_cast<unsigned long long>(audits.load()),
+                writers * transfers);
 }
 
 } // namespace
@@ -190,7 +189,8 @@ TEST_CASE("a thread that has the transaction is refused a second one, by any han
     CHECK_NOTHROW(other.write().rollback());
 }
 
-TEST_CASE("write_for and try_write give up while another thread writes, and take their turn after") {
+TEST_CASE(
+    "write_for and try_write give up while another thread writes, and take their turn after") {
     workbench::folder const here;
     database db(here / "bank", bank::chosen());
     std::optional<coppice::transaction> txn(db.write());

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-// A small file of every kind of part, damaged in every way that a disk damages files: single bits, whole
-// bytes, cut short, blocks exchanged, blocks that fell back to what they were before. The file answers
-// as it did, or says that it is damaged. What the newest commit relies on is always noticed.
+// A small file of every kind of part, damaged in every way that a disk damages files: single bits,
+// whole bytes, cut short, blocks exchanged, blocks that fell back to what they were before. The
+// file answers as it did, or says that it is damaged. What the newest commit relies on is always
+// noticed.
 
 #include <catch2/catch.hpp>
 #include <damaged_file.hpp>
@@ -48,8 +49,9 @@ struct tally {
         if (first_wrong.size() > 2000) first_wrong.resize(2000);
     }
     void print(char const* what) const {
-        std::printf("%s: %zu as before, %zu refused, %zu told an older commit, %zu silently older\n",
-                    what, answers[0], answers[1], answers[2], answers[3]);
+        std::printf(
+            "%s: %zu as before, %zu refused, %zu told an older commit, %zu silently older\n", what,
+            answers[0], answers[1], answers[2], answers[3]);
     }
 };
 
@@ -63,6 +65,9 @@ void flip_bits(std::uint64_t first, std::uint64_t last, char const* what) {
     std::size_t counted = 0;
     for (auto at = first; at < std::min(last, file.size()); ++at) {
         for (unsigned bit = 0; bit < 8; ++bit) {
+            // Opening a file is slow under the sanitizer, and these bits are all alike.
+            auto const padding = at < 12288 && !reached[at] && at % 4096 >= 128;
+            if (workbench::under_asan && padding && (at + bit) % 61 != 0) continue;
             file.at(at) ^= std::byte{1} << bit;
             all.ask(file, reached[at], "bit " + text_of(bit) + " of byte " + text_of(at));
             file.at(at) ^= std::byte{1} << bit;

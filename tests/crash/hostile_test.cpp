@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-// Files that lie, with checksums that hold: every field of every part set to what hurts most, children
-// that are their own parents, shared or elsewhere, counts and lengths beyond all bounds. Reading
-// them never leaves their bytes and never lasts for ever, and check() reports what is wrong.
+// Files that lie, with checksums that hold: every field of every part set to what hurts most,
+// children that are their own parents, shared or elsewhere, counts and lengths beyond all bounds.
+// Reading them never leaves their bytes and never lasts for ever, and check() reports what is
+// wrong.
 
 #include <catch2/catch.hpp>
 #include <damaged_file.hpp>
@@ -57,14 +58,11 @@ place root(file_bytes const& file) {
     }
     throw std::runtime_error("no root");
 }
-std::uint64_t hot_of(place const& at) {
-    return format::node_ref::at(at.offset, at.size, 0).hot;
-}
+std::uint64_t hot_of(place const& at) { return format::node_ref::at(at.offset, at.size, 0).hot; }
 /// The leaf entry that names an extent: where its reference lies.
 std::uint64_t reference_of(file_bytes const& file, place const& extent) {
     format::leaf_view const leaf(file.data() + extent.parent);
-    auto const* const at =
-        reinterpret_cast<std::byte const*>(leaf.value(extent.index).raw.data());
+    auto const* const at = reinterpret_cast<std::byte const*>(leaf.value(extent.index).raw.data());
     return static_cast<std::uint64_t>(at - file.data());
 }
 
@@ -91,10 +89,12 @@ std::vector<lie> lies_about_children() {
          [](file_bytes& f) { child_becomes(f, (std::uint64_t{1} << 40U) << 19U | 20); }},
         {"a child of no size",
          [](file_bytes& f) { child_becomes(f, hot_of(root(f)) & ~std::uint64_t{0x7FFFF}); }},
-        {"a child in memory", [](file_bytes& f) { child_becomes(f, format::memory_bit | 0x12345); }},
+        {"a child in memory",
+         [](file_bytes& f) { child_becomes(f, format::memory_bit | 0x12345); }},
         {"no child at all", [](file_bytes& f) { child_becomes(f, 0); }},
         {"a child in the header", [](file_bytes& f) { child_becomes(f, 20); }},
-        {"a child that is a slot", [](file_bytes& f) { child_becomes(f, (4096U / 8) << 19U | 16); }},
+        {"a child that is a slot",
+         [](file_bytes& f) { child_becomes(f, (4096U / 8) << 19U | 16); }},
         {"a child of the wrong level",
          [](file_bytes& f) { child_becomes(f, hot_of(nth_part(f, "leaf", 0, 0))); }},
         {"a child that is a value",
@@ -150,8 +150,7 @@ std::vector<lie> lies_about_nodes() {
          [](file_bytes& f) {
              auto const inner = nth_part(f, "inner", 0, 1);
              format::inner_view const view(f.data() + inner.offset);
-             auto const* const at =
-                 reinterpret_cast<std::byte const*>(view.suffix(0).data());
+             auto const* const at = reinterpret_cast<std::byte const*>(view.suffix(0).data());
              f[static_cast<std::size_t>(at - f.data())] = std::byte{0xFF};
          }},
         {"an unknown entry flag",
@@ -161,8 +160,9 @@ std::vector<lie> lies_about_nodes() {
 
 std::vector<lie> lies_about_values() {
     std::vector<lie> all;
-    for (auto const length : {std::uint64_t{0}, std::uint64_t{1} << 20U, std::uint64_t{1} << 46U,
-                              std::uint64_t{1} << 48U, std::uint64_t{1} << 63U, ~std::uint64_t{0}}) {
+    for (auto const length :
+         {std::uint64_t{0}, std::uint64_t{1} << 20U, std::uint64_t{1} << 46U,
+          std::uint64_t{1} << 48U, std::uint64_t{1} << 63U, ~std::uint64_t{0}}) {
         all.push_back({"a value of a length it does not have", [length](file_bytes& f) {
                            auto const at = reference_of(f, nth_part(f, "extent", 1, 0));
                            forged::store(f, at + 8, length);
@@ -311,8 +311,7 @@ TEST_CASE("a node that has the size of no node is not taken for a value that was
     recorded::image start;
     start.files[1] = file;
     start.at_path = 1;
-    crash::database const db(recorded::medium(std::make_shared<recorded::machine>(start)),
-                             chosen);
+    crash::database const db(recorded::medium(std::make_shared<recorded::machine>(start)), chosen);
     auto const state = db.read();
     CHECK(state.get("aa")->size() == value.size());
     auto const low = format::inner_view(file.data() + parent.offset).separator(0);
@@ -327,8 +326,8 @@ TEST_CASE("any field of any part, set to what hurts, leads to an answer or a typ
     std::size_t clean = 0;
     std::size_t written = 0;
     auto const size = sample().file.size();
-    std::uint64_t const hurtful[] = {0, 1, ~std::uint64_t{0}, ~std::uint64_t{1},
-                                     0x8000'8000'8000'8000U, size, size + 8};
+    std::uint64_t const hurtful[] = {
+        0, 1, ~std::uint64_t{0}, ~std::uint64_t{1}, 0x8000'8000'8000'8000U, size, size + 8};
     auto const step = workbench::scale() > 1 ? 1U : 5U;
     unsigned number = 0;
     for (auto const& part : forged::reachable(sample().file)) {
@@ -342,8 +341,8 @@ TEST_CASE("any field of any part, set to what hurts, leads to an answer or a typ
                     std::memcpy(file.data() + at, &value, width);
                     forged::fix_checksums(file);
                     if (!distinct.add(file)) continue;
-                    INFO(part.what << " at " << part.offset << ", byte " << at - part.offset
-                                   << ", " << width << " bytes = " << value);
+                    INFO(part.what << " at " << part.offset << ", byte " << at - part.offset << ", "
+                                   << width << " bytes = " << value);
                     hostile::outcome result;
                     REQUIRE_NOTHROW(result = ask(file));
                     opened += result.opened ? 1U : 0U;

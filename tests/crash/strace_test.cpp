@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// How many device syncs a commit costs, counted by strace in a process of its own: one for a durable
-// commit, two for two_sync, none for a lazy one.
+// How many device syncs a commit costs, counted by strace in a process of its own: one for a
+// durable commit, two for two_sync, none for a lazy one.
 
 #include <catch2/catch.hpp>
 #include <coppice/database.hpp>
@@ -71,11 +71,10 @@ TEST_CASE("a durable commit makes one sync and a lazy one none", "[straced]") {
     workbench::folder const here;
     auto const log = here / "log";
     auto const self = std::filesystem::read_symlink("/proc/self/exe");
-    auto const command =
-        std::string(variable) + "='" + (here / "db").string() +
-        "' ASAN_OPTIONS=detect_leaks=0 strace -f -o '" + log.string() +
-        "' -e trace=fsync,fdatasync,sync,syncfs,sync_file_range,msync,chdir '" + self.string() +
-        "' '[straced]' >/dev/null 2>&1";
+    auto const command = std::string(variable) + "='" + (here / "db").string() +
+                         "' ASAN_OPTIONS=detect_leaks=0 strace -f -o '" + log.string() +
+                         "' -e trace=fsync,fdatasync,sync,syncfs,sync_file_range,msync,chdir '" +
+                         self.string() + "' '[straced]' >/dev/null 2>&1";
     REQUIRE(std::system(command.c_str()) == 0);
     auto const counts = syncs_between_marks(log);
     REQUIRE(counts.size() == 64);

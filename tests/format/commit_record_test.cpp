@@ -139,9 +139,14 @@ TEST_CASE("a commit record that names what cannot be is refused although its che
         {"root without height", [](auto& r) { r.user.height = 0; }},
         {"too high", [](auto& r) { r.user.height = 41; }},
         {"height without root", [](auto& r) { r.user.root = {}; }},
-        {"entries without root", [](auto& r) { r.user = {{{}, 1, 0}, 0}; }},
+        {"entries without root",
+         [](auto& r) {
+             r.user = {{{}, 1, 0}, 0};
+         }},
         {"system root behind it",
-         [](auto& r) { r.system = {{node_ref::at(65536, 8, 0), 1, 8}, 1}; }},
+         [](auto& r) {
+             r.system = {{node_ref::at(65536, 8, 0), 1, 8}, 1};
+         }},
         {"previous behind it", [](auto& r) { r.previous.offset = record_offset; }},
         {"previous in the header", [](auto& r) { r.previous.offset = 4096; }},
         {"previous in this transaction", [](auto& r) { r.previous.offset = r.begin_offset; }},
@@ -159,12 +164,13 @@ TEST_CASE("a commit record that names what cannot be is refused although its che
     CHECK_FALSE(decoded(format::encode(some_record()), 16384));
 }
 
-TEST_CASE("unknown flags and wrong sizes of a commit record are refused although its checksum holds") {
+TEST_CASE(
+    "unknown flags and wrong sizes of a commit record are refused although its checksum holds") {
     struct {
         std::size_t at;
         std::uint16_t value;
-    } const table[] = {{22, 6}, {22, 0x8002}, {22, 3}, {4, 0}, {4, 8}, {4, 0xFFFF}, {20, 0},
-                       {20, 0xFFFF}};
+    } const table[] = {{22, 6}, {22, 0x8002}, {22, 3}, {4, 0},
+                       {4, 8},  {4, 0xFFFF},  {20, 0}, {20, 0xFFFF}};
     for (auto const& [at, value] : table) {
         CAPTURE(at, value);
         auto image = format::encode(some_record());

@@ -84,8 +84,8 @@ TEST_CASE("a key that is before another never has the greater head") {
     }));
     // Texts over few letters, so that long common beginnings are frequent.
     CHECK(rc::check([] {
-        auto const text = rc::gen::container<std::string>(
-            rc::gen::element('\0', 'a', '\x7f', '\x80', '\xff'));
+        auto const text =
+            rc::gen::container<std::string>(rc::gen::element('\0', 'a', '\x7f', '\x80', '\xff'));
         auto a = *text;
         auto b = *text;
         if (b < a) std::swap(a, b);

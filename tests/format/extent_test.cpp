@@ -25,8 +25,12 @@ TEST_CASE("a value up to 1 MiB has no table") {
 TEST_CASE("a value above 1 MiB has one checksum for each piece") {
     struct {
         std::uint64_t length, pieces, last;
-    } const table[] = {{mib + 1, 2, 1},         {2 * mib - 1, 2, mib - 1}, {2 * mib, 2, mib},
-                       {2 * mib + 1, 3, 1},     {5 * mib + 7, 6, 7},       {64 * mib, 64, mib},
+    } const table[] = {{mib + 1, 2, 1},
+                       {2 * mib - 1, 2, mib - 1},
+                       {2 * mib, 2, mib},
+                       {2 * mib + 1, 3, 1},
+                       {5 * mib + 7, 6, 7},
+                       {64 * mib, 64, mib},
                        {(mib << 27U) - 1, std::uint64_t{1} << 27U, mib - 1}};
     for (auto const& [length, pieces, last] : table) {
         CAPTURE(length);

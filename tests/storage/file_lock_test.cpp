@@ -16,6 +16,8 @@
 #include <fstream>
 #include <functional>
 #include <optional>
+#include <span>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -90,6 +92,45 @@ void plant_owner(fs::path const& lock_file, std::array<std::uint64_t, 4> words) 
 std::array<std::uint64_t, 4> second_copy_of_this_process() {
     auto const& mine = coppice::storage::current_process();
     return {mine.identity.pid, mine.identity.start_time, mine.identity.token ^ 0x55U, mine.image};
+}
+
+/// Stands for a second copy of the library in this process: it has the lock, and its name in the
+/// file. It never closes it, as nobody may.
+class second_copy_with_lock {
+  public:
+    explicit second_copy_with_lock(fs::path const& lock_file)
+        : file_(posix::open_at(AT_FDCWD, lock_file, O_RDWR | O_CREAT, 0600, "x", "x")) {
+        posix::truncate(file_.get(), 4096, "x");
+        write_record(second_copy_of_this_process());
+        struct flock whole {};
+        whole.l_type = F_WRLCK;
+        REQUIRE(::fcntl(file_.get(), F_SETLK, &whole) == 0);
+    }
+    void write_record(std::array<std::uint64_t, 4> const& words) {
+        posix::write_at(file_.get(), owner_offset, std::as_bytes(std::span(words)), "x");
+    }
+
+  private:
+    posix::descriptor file_;
+};
+
+/// Another process asks the kernel, and not this library.
+bool kernel_excludes_others(fs::path const& lock_file) {
+    child asking([&](reporter const& tell) {
+        auto const file = posix::open_at(AT_FDCWD, lock_file, O_RDWR, 0, "x", "x");
+        struct flock whole {};
+        whole.l_type = F_WRLCK;
+        tell.tell(1, ::fcntl(file.get(), F_SETLK, &whole) != 0 ? 1 : 0);
+    });
+    auto const reports = asking.all_reports();
+    static_cast<void>(asking.wait());
+    REQUIRE(reports.size() == 1);
+    return reports[0].number == 1;
+}
+
+std::size_t open_descriptors() {
+    auto const all = fs::directory_iterator("/proc/self/fd");
+    return static_cast<std::size_t>(std::distance(begin(all), end(all)));
 }
 
 } // namespace
@@ -341,7 +382,8 @@ TEST_CASE("the owner is written when the lock is taken, and taken out by the las
     CHECK(owner_in(here / "a.lock") == std::array<std::uint64_t, 4>{});
 }
 
-TEST_CASE("a second copy of the library in this process is noticed when it opens and when it locks") {
+TEST_CASE(
+    "a second copy of the library in this process is noticed when it opens and when it locks") {
     workbench::folder const here;
     auto const lock = file_medium(here / "a", false).lock();
     plant_owner(here / "a.lock", second_copy_of_this_process());
@@ -371,4 +413,133 @@ TEST_CASE("poison is counted for all handles of a file, and gone with the last o
     file_medium(here / "a", false).lock()->poison();
     CHECK(lock->poison_count() == before + 1);
     CHECK(file_medium(here / "b", false).lock()->poison_count() == 0);
+}
+
+TEST_CASE(
+    "refusing a second copy does not drop its lock, for a writer or a reader, and leaks once") {
+    if (workbench::skip_forks()) return;
+    workbench::folder const here;
+    second_copy_with_lock const other(here / "a.lock");
+    file_medium place(here / "a", false);
+    REQUIRE(kernel_excludes_others(here / "a.lock"));
+    { auto const for_page = place.reader_lock(); }
+    CHECK(kernel_excludes_others(here / "a.lock"));
+    CHECK(kind_of([&] { static_cast<void>(place.lock()); }) == errc::second_copy);
+    CHECK(kernel_excludes_others(here / "a.lock"));
+    auto const before = open_descriptors();
+    for (int i = 0; i < 10; ++i) {
+        CHECK(kind_of([&] { static_cast<void>(place.lock()); }) == errc::second_copy);
+    }
+    CHECK(open_descriptors() == before);
+}
+
+TEST_CASE("a lock works again when the second copy has gone") {
+    workbench::folder const here;
+    auto const lock = file_medium(here / "a", false).lock();
+    plant_owner(here / "a.lock", second_copy_of_this_process());
+    CHECK(kind_of([&] { static_cast<void>(lock->acquire({})); }) == errc::second_copy);
+    plant_owner(here / "a.lock", {});
+    CHECK(lock->acquire({}));
+    lock->release();
+}
+
+TEST_CASE("processes that open and let go of handles all the time exclude each other") {
+    if (workbench::skip_forks()) return;
+    workbench::folder const here;
+    auto const counter = posix::open_at(AT_FDCWD, here / "n", O_RDWR | O_CREAT, 0600, "x", "x");
+    constexpr std::uint64_t rounds = 400;
+    auto const count = [&] {
+        for (std::uint64_t i = 0; i < rounds; ++i) {
+            auto const lock = file_medium(here / "a", false).lock();
+            if (!lock->acquire({})) throw std::runtime_error("not locked");
+            std::array<std::uint64_t, 1> n{};
+            static_cast<void>(
+                posix::read_at(counter.get(), 0, std::as_writable_bytes(std::span(n)), "x"));
+            for (int pause = 0; pause < 10; ++pause) std::this_thread::yield();
+            ++n[0];
+            posix::write_at(counter.get(), 0, std::as_bytes(std::span(n)), "x");
+            lock->release();
+        }
+    };
+    auto const threads = [&](reporter const&) {
+        std::thread one(count);
+        std::thread two(count);
+        count();
+        one.join();
+        two.join();
+    };
+    child first(threads);
+    child second(threads);
+    CHECK(first.wait() == 0);
+    CHECK(second.wait() == 0);
+    std::array<std::uint64_t, 1> n{};
+    CHECK(posix::read_at(counter.get(), 0, std::as_writable_bytes(std::span(n)), "x") == 8);
+    CHECK(n[0] == 6 * rounds);
+}
+
+TEST_CASE("a program that closes the lock file itself has lost the lock, and is told so") {
+    workbench::folder const here;
+    auto const lock = file_medium(here / "a", false).lock();
+    CHECK(kind_of([&] { lock->check_held(); }) == errc::lock_lost);
+    REQUIRE(lock->acquire({}));
+    lock->check_held();
+    { std::ifstream const meddler(here / "a.lock"); }
+    CHECK(kind_of([&] { lock->check_held(); }) == errc::lock_lost);
+    lock->release();
+    REQUIRE(lock->acquire({}));
+    lock->check_held();
+    lock->release();
+}
+
+TEST_CASE("a lock that was opened for its page can neither be taken nor written") {
+    workbench::folder const here;
+    { auto const makes_it = file_medium(here / "a", false).lock(); }
+    auto const reader = file_medium(here / "a", false).reader_lock();
+    REQUIRE(reader != nullptr);
+    std::array<std::uint64_t, 1> const word{1};
+    CHECK(kind_of([&] { static_cast<void>(reader->acquire({})); }) == errc::read_only);
+    CHECK(kind_of([&] { reader->write_page(0, std::as_bytes(std::span(word))); }) ==
+          errc::read_only);
+}
+
+TEST_CASE("only whole words within the store's part of the page can be written") {
+    workbench::folder const here;
+    auto const lock = file_medium(here / "a", false).lock();
+    std::array<std::uint64_t, 2> const words{1, 2};
+    auto const all = std::as_bytes(std::span(words));
+    for (std::uint64_t const offset : {4U, 2040U, 2048U, 4096U}) {
+        CHECK(kind_of([&] { lock->write_page(offset, all); }) == errc::invalid_argument);
+    }
+    CHECK(kind_of([&] { lock->write_page(0, all.first(7)); }) == errc::invalid_argument);
+    CHECK_FALSE(kind_of([&] { lock->write_page(2032, all); }));
+    CHECK_FALSE(kind_of([&] { lock->write_page(2048, {}); }));
+}
+
+TEST_CASE("a handle that goes while it has the lock gives it back") {
+    workbench::folder const here;
+    auto const other = file_medium(here / "a", false).lock();
+    {
+        auto const lock = file_medium(here / "a", false).lock();
+        REQUIRE(lock->acquire({}));
+    }
+    CHECK(other->acquire(clock::now()));
+    other->release();
+}
+
+TEST_CASE("the last handle closes every descriptor, and none is inherited by another program") {
+    workbench::folder const here;
+    { auto const warm_up = file_medium(here / "w", false).lock(); }
+    auto const before = open_descriptors();
+    {
+        auto const lock = file_medium(here / "a", false).lock();
+        auto const reader = file_medium(here / "a", false).reader_lock();
+        for (auto const& each : fs::directory_iterator("/proc/self/fd")) {
+            std::error_code gone;
+            auto const target = fs::read_symlink(each, gone).string();
+            if (target.rfind(here.path().string(), 0) != 0) continue;
+            auto const number = std::stoi(each.path().filename().string());
+            CHECK((::fcntl(number, F_GETFD) & FD_CLOEXEC) != 0);
+        }
+    }
+    CHECK(open_descriptors() == before);
 }

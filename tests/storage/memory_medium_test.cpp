@@ -4,11 +4,15 @@
 #include <coppice/storage/memory_medium.hpp>
 
 #include <catch2/catch.hpp>
+#include <child_process.hpp>
+#include <workbench.hpp>
 
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstring>
+#include <new>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -42,7 +46,8 @@ TEST_CASE("in memory a view shows what was written before it and after it") {
     CHECK(shows(view, 0, "before after"));
 }
 
-TEST_CASE("in memory an old view keeps its bytes when the storage grows, and later writes reach it") {
+TEST_CASE(
+    "in memory an old view keeps its bytes when the storage grows, and later writes reach it") {
     memory_medium place;
     auto store = place.fresh();
     store->write(0, as_bytes("old"));
@@ -60,7 +65,8 @@ TEST_CASE("in memory an old view keeps its bytes when the storage grows, and lat
     CHECK(shows(first, 0, "old and new"));
 }
 
-TEST_CASE("in memory the bytes of views may be read while others are written and the storage grows") {
+TEST_CASE(
+    "in memory the bytes of views may be read while others are written and the storage grows") {
     memory_medium place;
     auto const store = place.fresh();
     constexpr std::size_t records = 20'000;
@@ -154,4 +160,38 @@ TEST_CASE("in memory the words of the page are those written last, and poison is
     auto const before = lock->poison_count();
     lock->poison();
     CHECK(place.lock()->poison_count() == before + 1);
+}
+
+TEST_CASE("in memory a fork can neither take the turn nor give it back nor mark the page") {
+    if (workbench::skip_forks()) return;
+    memory_medium place;
+    auto const lock = place.lock();
+    REQUIRE(lock->acquire({}));
+    workbench::child fork([&](workbench::reporter const& tell) {
+        lock->release();
+        for (int call = 0; call < 3; ++call) {
+            try {
+                if (call == 0) static_cast<void>(lock->acquire({}));
+                if (call == 1) lock->check_held();
+                if (call == 2) lock->write_page(0, {});
+            } catch (coppice::error const& e) {
+                tell.tell(1, e.kind() == errc::forked ? 1 : 0);
+            }
+        }
+    });
+    auto const reports = fork.all_reports();
+    CHECK(fork.wait() == 0);
+    REQUIRE(reports.size() == 3);
+    for (auto const& each : reports) CHECK(each.number == 1);
+    lock->release();
+}
+
+TEST_CASE("in memory two places never have the same identity, and impossible sizes are refused") {
+    auto const one = memory_medium().fresh();
+    auto const two = memory_medium().fresh();
+    CHECK(one->identity() != two->identity());
+    one->write(0, as_bytes("kept"));
+    CHECK_THROWS_AS(one->write(~std::uint64_t{0} - 1, as_bytes("abcdef")), std::bad_alloc);
+    CHECK_THROWS_AS(one->truncate(~std::uint64_t{0}), std::bad_alloc);
+    CHECK(one->size() == 4);
 }

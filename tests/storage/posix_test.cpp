@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The thin layer over system calls: transfers that are interrupted or cut short, descriptors, views.
+// The thin layer over system calls: transfers that are interrupted or cut short, descriptors,
+// views.
 
 #include <coppice/storage/file_storage.hpp>
 #include <coppice/storage/posix.hpp>

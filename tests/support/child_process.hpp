@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// Children of the test process: forked, never exec'ed, with a pipe through which they report numbers.
-// A child never returns into the test: it ends with _exit. None is left behind, whatever happens.
+// Children of the test process: forked, never exec'ed, with a pipe through which they report
+// numbers. A child never returns into the test: it ends with _exit. None is left behind, whatever
+// happens.
 
 #include <array>
 #include <cerrno>
@@ -83,7 +84,8 @@ class child {
     /// Waits for its end. @return the exit code, or 128 and the signal
     int wait() {
         int status = 0;
-        while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {}
+        while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+        }
         pid_ = 0;
         return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     }

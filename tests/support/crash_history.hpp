@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// Histories of a recorded machine, the images that a crash can leave behind at each moment of one, and
-// the question to each image: does it open by itself, does it hold exactly one whole commit that is
-// not older than what was promised, is it sound, and can it be written to?
+// Histories of a recorded machine, the images that a crash can leave behind at each moment of one,
+// and the question to each image: does it open by itself, does it hold exactly one whole commit
+// that is not older than what was promised, is it sound, and can it be written to?
 
 #include <coppice/database.hpp>
 #include <recorded_medium.hpp>
@@ -131,6 +131,7 @@ class scribe {
         static content const none;
         return told_.states.empty() ? none : told_.states.rbegin()->second;
     }
+
   private:
     [[nodiscard]] std::uint64_t newest_id() const { return told_.states.rbegin()->first; }
     void begin(std::uint64_t id, content state) {
@@ -150,7 +151,8 @@ inline void must(bool holds, std::string const& what) {
     if (!holds) throw std::runtime_error(what);
 }
 
-inline void must_be(coppice::snapshot const& found, content const& wanted, std::string const& when) {
+inline void must_be(coppice::snapshot const& found, content const& wanted,
+                    std::string const& when) {
     must(found.size() == wanted.size(), when + ": another number of entries");
     auto at = wanted.begin();
     for (auto const& [key, value] : found.all()) {
@@ -173,8 +175,8 @@ inline std::optional<history> examine(image const& found, history const& told, s
     }
     auto const state = after.handle().read();
     auto const id = state.id().value;
-    must(id <= ceiling || (floor == 0 && id == 1), "a commit that nobody made: " +
-                                                       std::to_string(id));
+    must(id <= ceiling || (floor == 0 && id == 1),
+         "a commit that nobody made: " + std::to_string(id));
     must(id >= floor, "a promised commit is lost: " + std::to_string(floor) + ", there is " +
                           std::to_string(id));
     auto states = told.states;
@@ -300,9 +302,9 @@ class pending_disk {
             auto const size = each->data.size();
             std::size_t begin = 0;
             do {
-                auto const end = grain == 0 ? size
-                                            : std::min(size, begin + grain -
-                                                                 (each->offset + begin) % grain);
+                auto const end =
+                    grain == 0 ? size
+                               : std::min(size, begin + grain - (each->offset + begin) % grain);
                 result.push_back({each, begin, end});
                 begin = end;
             } while (begin < size);
@@ -346,8 +348,8 @@ class pending_disk {
     std::vector<operation const*> names_;
 };
 
-/// Which pieces survive: all subsets of up to `most` pieces, else none, all, every one alone, all but
-/// every one, and every prefix.
+/// Which pieces survive: all subsets of up to `most` pieces, else none, all, every one alone, all
+/// but every one, and every prefix.
 inline void for_each_subset(std::size_t count, std::size_t most,
                             std::function<void(std::vector<bool> const&)> const& visit) {
     if (count <= most) {
@@ -383,10 +385,12 @@ inline void with_each_page(image cut, image const& cached,
 
 /// Every image that a power cut can leave after each operation, with writes cut at multiples of
 /// `grain` (0: whole), as far as `for_each_subset` goes.
+/// @param first the operation to begin with
 inline void for_each_power_cut(history const& told, std::size_t grain, std::size_t most,
-                               visitor const& visit) {
+                               visitor const& visit, std::size_t first = 0) {
     pending_disk disk(told.start);
-    for (std::size_t at = 0;; ++at) {
+    for (std::size_t at = 0; at < first; ++at) disk.take(told.log[at]);
+    for (std::size_t at = first;; ++at) {
         auto const pieces = disk.pieces(grain);
         auto const floor = told.floor(at, true);
         auto const ceiling = told.ceiling(at);
@@ -404,6 +408,26 @@ inline void for_each_power_cut(history const& told, std::size_t grain, std::size
         if (at == told.log.size()) return;
         disk.take(told.log[at]);
     }
+}
+
+/// A history that goes on with what was done after its first `at` operations and a kill.
+[[nodiscard]] inline history joined(history const& told, std::size_t at, history const& after) {
+    auto result = told;
+    result.log.resize(at);
+    result.log.insert(result.log.end(), after.log.begin(), after.log.end());
+    std::erase_if(result.begun, [&](auto const& each) { return each.at > at; });
+    std::erase_if(result.promised, [&](auto const& each) { return each.at > at; });
+    for (auto each : after.begun) {
+        each.at += at;
+        result.begun.push_back(each);
+    }
+    for (auto each : after.promised) {
+        if (each.at == 0) continue; // what was there after the kill may be lost to a power cut
+        each.at += at;
+        result.promised.push_back(each);
+    }
+    result.states = after.states;
+    return result;
 }
 
 } // namespace crash

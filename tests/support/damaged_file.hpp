@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// A small sound file, and the question to any damaged form of it: does it give the answers that it gave
-// before, or say that something is wrong? A wrong answer, a crash or an endless loop is never right.
+// A small sound file, and the question to any damaged form of it: does it give the answers that it
+// gave before, or say that something is wrong? A wrong answer, a crash or an endless loop is never
+// right.
 
 #include <crash_history.hpp>
 #include <forged_file.hpp>

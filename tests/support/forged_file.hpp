@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// The bytes of a database file seen as its parts, and made whole again after someone has changed them:
-// every checksum that can be found is computed anew, from the leaves up to the slots. So a test or
-// a fuzzer gets past the checksums. Whatever the bytes are, nothing here leaves them.
+// The bytes of a database file seen as its parts, and made whole again after someone has changed
+// them: every checksum that can be found is computed anew, from the leaves up to the slots. So a
+// test or a fuzzer gets past the checksums. Whatever the bytes are, nothing here leaves them.
 
 #include <coppice/format/commit_record.hpp>
 #include <coppice/format/extent.hpp>
@@ -32,8 +32,7 @@ template <typename T> [[nodiscard]] T load(file_bytes const& file, std::uint64_t
 template <typename T> void store(file_bytes& file, std::uint64_t offset, T value) {
     format::store(file.data() + offset, value);
 }
-[[nodiscard]] inline bool inside(file_bytes const& file, std::uint64_t offset,
-                                 std::uint64_t size) {
+[[nodiscard]] inline bool inside(file_bytes const& file, std::uint64_t offset, std::uint64_t size) {
     return offset <= file.size() && size <= file.size() - offset;
 }
 [[nodiscard]] inline bytes part(file_bytes const& file, std::uint64_t offset, std::uint64_t size) {
@@ -45,9 +44,9 @@ struct place {
     std::uint64_t offset = 0;
     std::uint64_t size = 0;
     std::string what{};
-    std::uint64_t parent = 0;  ///< offset of the node that names it; 0 for a root
-    std::size_t index = 0;     ///< which of the parent's children, or entries, it is
-    unsigned level = 0;        ///< of a node
+    std::uint64_t parent = 0; ///< offset of the node that names it; 0 for a root
+    std::size_t index = 0;    ///< which of the parent's children, or entries, it is
+    unsigned level = 0;       ///< of a node
 };
 
 /// The newest slot whose checksum holds; which one, and what it says.
@@ -215,11 +214,10 @@ class fixer {
             auto const extent = value.extent();
             auto const table = format::extent_table_bytes(extent.length_bytes);
             if (!inside(file_, extent.offset, table + extent.length_bytes)) continue;
-            auto const sum =
-                table == 0
-                    ? format::checksum(part(file_, extent.offset, extent.length_bytes))
-                    : format::extent_table_checksum(extent.length_bytes,
-                                                    part(file_, extent.offset, table));
+            auto const sum = table == 0
+                                 ? format::checksum(part(file_, extent.offset, extent.length_bytes))
+                                 : format::extent_table_checksum(extent.length_bytes,
+                                                                 part(file_, extent.offset, table));
             auto const at = reinterpret_cast<std::byte const*>(value.raw.data()) - file_.data();
             store(file_, static_cast<std::uint64_t>(at) + 16, sum);
         }

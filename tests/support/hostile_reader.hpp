@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// Asks a file that somebody has forged everything: opening, all reading, check, compaction, one write.
-// Typed errors and wrong answers are allowed, leaving the bytes or the time is not. Where check()
-// finds no fault, all answers must agree with each other.
+// Asks a file that somebody has forged everything: opening, all reading, check, compaction, one
+// write. Typed errors and wrong answers are allowed, leaving the bytes or the time is not. Where
+// check() finds no fault, all answers must agree with each other.
 
 #include <coppice/database.hpp>
 
@@ -18,10 +18,10 @@ namespace hostile {
 /// How far a file let itself be used.
 struct outcome {
     bool opened = false;
-    bool older = false;    ///< the newest commit was passed over, and recovery said so
-    bool clean = false;    ///< check() found no fault
-    bool scanned = false;  ///< all entries could be read
-    bool written = false;  ///< a commit was possible
+    bool older = false;   ///< the newest commit was passed over, and recovery said so
+    bool clean = false;   ///< check() found no fault
+    bool scanned = false; ///< all entries could be read
+    bool written = false; ///< a commit was possible
 };
 
 inline constexpr std::uint64_t most_steps = 20'000;
@@ -80,6 +80,7 @@ inline void ask_for_keys(coppice::snapshot const& state) {
     tolerate([&] { static_cast<void>(state.nth(~std::uint64_t{0}) == state.end()); });
     tolerate([&] { static_cast<void>(state.first()); });
     tolerate([&] { static_cast<void>(state.last()); });
+    static_cast<void>(state.time());
 }
 
 /// REQUIRES: check() found no fault. @throws std::runtime_error where answers contradict each other

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// What the tests of tree/ stand on: a source of memory nodes that counts what is opened, a sink that
-// counts what is made, edits from a std::map, and a bench that applies them.
+// What the tests of tree/ stand on: a source of memory nodes that counts what is opened, a sink
+// that counts what is made, edits from a std::map, and a bench that applies them.
 
 #include <coppice/error.hpp>
 #include <coppice/format/leaf.hpp>
@@ -77,8 +77,7 @@ inline void change(content& what, changes const& by) {
 [[nodiscard]] inline std::string_view text_of(stored_value const& value) {
     if (!value.out_of_line) return value.raw;
     auto const extent = value.extent();
-    return coppice::as_text(
-        {extent.memory(), static_cast<std::size_t>(extent.length_bytes)});
+    return coppice::as_text({extent.memory(), static_cast<std::size_t>(extent.length_bytes)});
 }
 
 /// Walks changes. Models `tree::edit_source`.

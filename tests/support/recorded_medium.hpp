@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// A machine in memory with one database on it, which writes down everything that is done to its files,
-// names and live page, in order. It can be made again from an image of any moment. Models the
-// concepts `storage`, `writer_lock` and `medium`. Bytes beyond the last page of a file cannot be
-// touched: that ends the process, as SIGBUS would. For one thread.
+// A machine in memory with one database on it, which writes down everything that is done to its
+// files, names and live page, in order. It can be made again from an image of any moment. Models
+// the concepts `storage`, `writer_lock` and `medium`. Bytes beyond the last page of a file cannot
+// be touched: that ends the process, as SIGBUS would. For one thread.
 
 #include <coppice/error.hpp>
 #include <coppice/storage/concepts.hpp>
@@ -65,8 +65,10 @@ inline void apply(image& to, operation const& done, std::size_t size) {
         break;
     case op::discard: to.companion = 0; break;
     case op::remove: to.at_path = 0; break;
-    case op::page: std::copy(done.data.begin(), done.data.end(), to.page.begin() +
-                             static_cast<std::ptrdiff_t>(done.offset)); break;
+    case op::page:
+        std::copy(done.data.begin(), done.data.end(),
+                  to.page.begin() + static_cast<std::ptrdiff_t>(done.offset));
+        break;
     case op::sync:
     case op::sync_name: break;
     }
@@ -77,9 +79,8 @@ inline void apply(image& to, operation const& done, std::size_t size) {
 class file_memory {
   public:
     file_memory()
-        : first_(static_cast<std::byte*>(::mmap(nullptr, capacity, PROT_NONE,
-                                                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-                                                0))) {
+        : first_(static_cast<std::byte*>(::mmap(
+              nullptr, capacity, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))) {
         if (static_cast<void*>(first_) == MAP_FAILED) throw std::bad_alloc();
     }
     file_memory(file_memory const&) = delete;
@@ -170,7 +171,7 @@ class storage {
     [[nodiscard]] std::uint64_t inode() const noexcept { return inode_; }
     [[nodiscard]] std::uint64_t size() const { return memory_->size(); }
     [[nodiscard]] std::size_t read(std::uint64_t offset, mutable_bytes buffer) const {
-        if (offset >= memory_->size()) return 0;
+        if (offset >= memory_->size() || buffer.empty()) return 0;
         auto const count = std::min<std::size_t>(buffer.size(), memory_->size() - offset);
         std::memcpy(buffer.data(), memory_->data() + offset, count);
         return count;

@@ -37,7 +37,7 @@ using nameless_file = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
 [[nodiscard]] inline nameless_file make_file(std::string_view text = {}) {
     nameless_file file(std::tmpfile(), &std::fclose);
     if (!file) throw std::system_error(errno, std::generic_category(), "tmpfile");
-    std::fwrite(text.data(), 1, text.size(), file.get());
+    if (!text.empty()) std::fwrite(text.data(), 1, text.size(), file.get());
     std::rewind(file.get());
     return file;
 }

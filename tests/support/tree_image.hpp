@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // A tree as the bytes of a file: written by `tree::relocate`, read back with all the checks that
-// reading a file takes. Each node is handed out as a block of its own that is exactly as long as the
-// node, so that a sanitizer sees each access beside it.
+// reading a file takes. Each node is handed out as a block of its own that is exactly as long as
+// the node, so that a sanitizer sees each access beside it.
 
 #include <coppice/error.hpp>
 #include <coppice/format/checksum.hpp>
@@ -49,8 +49,8 @@ struct image_sink {
     }
 };
 
-/// Reads nodes of a file, and of memory. Without `verify_checksums` it believes every checksum, which
-/// is what reading a file is like whose checksums someone has computed anew after a change.
+/// Reads nodes of a file, and of memory. Without `verify_checksums` it believes every checksum,
+/// which is what reading a file is like whose checksums someone has computed anew after a change.
 struct image_source {
     std::vector<std::byte> file{};
     bool verify_checksums = true;
@@ -76,8 +76,7 @@ struct image_source {
                                  extent.offset);
         }
         auto const data = coppice::bytes{file}.subspan(
-            static_cast<std::size_t>(extent.offset),
-            static_cast<std::size_t>(extent.length_bytes));
+            static_cast<std::size_t>(extent.offset), static_cast<std::size_t>(extent.length_bytes));
         if (verify_checksums && coppice::format::checksum(data) != extent.checksum) {
             throw coppice::error(coppice::errc::corrupt, "a value's checksum", {}, extent.offset);
         }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// What the tests of crashes and of concurrency stand on: a folder of their own, how much to do, which
-// sanitizer is at work, and a counter of distinct cases.
+// What the tests of crashes and of concurrency stand on: a folder of their own, how much to do,
+// which sanitizer is at work, and a counter of distinct cases.
 
 #include <coppice/bytes.hpp>
 #include <coppice/format/checksum.hpp>
@@ -32,6 +32,18 @@ inline constexpr bool under_tsan = false;
 #endif
 #else
 inline constexpr bool under_tsan = false;
+#endif
+
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr bool under_asan = true;
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+inline constexpr bool under_asan = true;
+#else
+inline constexpr bool under_asan = false;
+#endif
+#else
+inline constexpr bool under_asan = false;
 #endif
 
 /// How many times the ordinary amount of work is to be done: COPPICE_TEST_SCALE, at least 1.

@@ -53,23 +53,25 @@ enum class access : std::uint8_t { read_only, read_write };
 /// When waiting ends; empty means never.
 using deadline = std::optional<std::chrono::steady_clock::time_point>;
 
+// clang-format off
 /// Bytes at offsets.
 ///
-/// | expression               | result        | semantics; what a failure leaves behind |
-/// |--------------------------|---------------|----------------------------------------------------|
-/// | `c.size()`               | `uint64_t`    | bytes now, asked anew at every call | |
-/// `c.read(offset, buffer)` | `size_t`      | fills the buffer; less only where the file ends.   |
-/// |                          |               | Interruptions and short reads are continued | |
-/// `s.write(offset, data)`  | `void`        | all of data at offset, growing the file. Short     |
-/// |                          |               | writes are continued. A failure leaves any part |
-/// | `s.sync()`               | `void`        | on return all earlier writes and the size are on |
-/// |                          |               | the device. EINTR is a failure. After a failure |
-/// |                          |               | nothing is known, and it must not be called again |
-/// | `s.truncate(size)`       | `void`        | cuts or grows (with zeros) to size bytes | |
-/// `c.map(size)`            | `mapped_view` | at least size bytes, maybe beyond the end          |
-/// | `c.identity()`           | `file_identity` | which file this is |
+/// | expression        | result          | semantics; what a failure leaves behind              |
+/// |-------------------|-----------------|------------------------------------------------------|
+/// | `c.size()`        | `uint64_t`      | bytes now, asked anew at every call                  |
+/// | `c.read(o, to)`   | `size_t`        | fills the buffer from offset o; less only where the  |
+/// |                   |                 | file ends. Short and interrupted reads are continued |
+/// | `s.write(o, data)`| `void`          | all of data at offset o, growing the file. Short     |
+/// |                   |                 | writes are continued. A failure leaves any part      |
+/// | `s.sync()`        | `void`          | on return all earlier writes and the size are on the |
+/// |                   |                 | device. EINTR is a failure. After a failure nothing  |
+/// |                   |                 | is known, and it must not be called again            |
+/// | `s.truncate(n)`   | `void`          | cuts or grows (with zeros) to n bytes                |
+/// | `c.map(n)`        | `mapped_view`   | at least n bytes, maybe beyond the end               |
+/// | `c.identity()`    | `file_identity` | which file this is                                   |
 ///
 /// All failures are `error` with `errc::io_failed`. Safe for concurrent reads beside one writer.
+// clang-format on
 template <typename S>
 concept storage = requires(S& s, S const& c, std::uint64_t n, bytes data, mutable_bytes buffer) {
     { c.size() } -> std::same_as<std::uint64_t>;
@@ -81,26 +83,29 @@ concept storage = requires(S& s, S const& c, std::uint64_t n, bytes data, mutabl
     { c.identity() } -> std::same_as<file_identity>;
 };
 
+// clang-format off
 /// One writer at a time, in this process and on this machine, and the live page beside it.
 ///
-/// | expression          | result  | semantics                                                    |
-/// |---------------------|---------|--------------------------------------------------------------|
-/// | `l.acquire(until)`  | `bool`  | first the turn (between threads), then the file lock (between
-/// | |                     |         | processes); false when the deadline passed. A deadline in
-/// the | |                     |         | past means try once. Throws `would_deadlock` when this
-/// thread | |                     |         | has the turn, `forked`, `second_copy`, `lock_lost`
-/// when the   | |                     |         | lock file is not the one at the path,
-/// `lock_unusable`         | | `l.release()`       | `void`  | noexcept; from any thread of the
-/// process                      | | `l.check_held()`    | `void`  | throws `lock_lost` unless the
-/// lock file is still at its path, | |                     |         | `forked` in a child | |
-/// `l.page()`          | pointer | 4096 bytes of live page, 8-aligned, mapped; or null where     |
-/// |                     |         | there is none. Words in it may change at any time | |
-/// `l.write_page(o,d)` | `void`  | writes data at offset o of the page, under the lock; o and    |
-/// |                     |         | size are multiples of 8 and each aligned word appears whole |
-/// | `l.identity()`      |         | who this process is | | `l.poison()`        | `void`  |
-/// noexcept; ends writing for every handle that was opened so    | |                     | | far on
-/// this lock in this process                              | | `l.poison_count()`  | number  | how
-/// often that happened                                       |
+/// | expression           | result  | semantics                                                 |
+/// |----------------------|---------|-----------------------------------------------------------|
+/// | `l.acquire(until)`   | `bool`  | first the turn (between threads), then the file lock      |
+/// |                      |         | (between processes); false when the deadline passed. A    |
+/// |                      |         | deadline in the past means try once. Throws               |
+/// |                      |         | `would_deadlock` when this thread has the turn, `forked`, |
+/// |                      |         | `second_copy`, `lock_lost` when the lock file is not the  |
+/// |                      |         | one at the path, `lock_unusable`                          |
+/// | `l.release()`        | `void`  | noexcept; from any thread of the process                  |
+/// | `l.check_held()`     | `void`  | throws `lock_lost` unless the lock file is still at its   |
+/// |                      |         | path, `forked` in a child                                 |
+/// | `l.page()`           | pointer | 4096 bytes of live page, 8-aligned, mapped; or null where |
+/// |                      |         | there is none. Words in it may change at any time         |
+/// | `l.write_page(o, d)` | `void`  | writes data at offset o of the page, under the lock; o    |
+/// |                      |         | and size are multiples of 8, aligned words appear whole   |
+/// | `l.identity()`       |         | who this process is                                       |
+/// | `l.poison()`         | `void`  | noexcept; ends writing for every handle that was opened   |
+/// |                      |         | so far on this lock in this process                       |
+/// | `l.poison_count()`   | number  | how often that happened                                   |
+// clang-format on
 template <typename L>
 concept writer_lock = requires(L& l, L const& c, deadline until, std::uint64_t n, bytes data) {
     { l.acquire(until) } -> std::same_as<bool>;
@@ -115,26 +120,27 @@ concept writer_lock = requires(L& l, L const& c, deadline until, std::uint64_t n
     { c.poison_count() } -> std::same_as<std::uint64_t>;
 };
 
+// clang-format off
 /// The place of a database: a name that resolves to a storage, a companion for fresh files, a lock.
 ///
-/// | expression             | result            | semantics                                      |
-/// |------------------------|-------------------|------------------------------------------------|
-/// | `m.open(access)`       | `shared_ptr<storage_type>` | what is at the path now. Throws       |
-/// |                        |                   | `not_found`, `unusable_path`, and for writing   |
-/// |                        |                   | `hard_linked`                                  |
-/// | `m.fresh()`            | the same          | a new empty file beside it, for writing, a      |
-/// |                        |                   | leftover removed first; takes over permissions  |
-/// |                        |                   | and owner of the file at the path, if any      |
-/// | `m.replace(fresh)`     | `void`            | the path names `fresh` from now on (rename)    |
-/// | `m.sync_name()`        | `void`            | on return the name itself is on the device      |
-/// | `m.discard_fresh()`    | `bool`            | removes a leftover of a killed process; true if |
-/// |                        |                   | there was one. REQUIRES: the lock is held       |
-/// | `m.compare(storage)`   | `standing`        | is the path still that file?                   |
-/// | `m.remove()`           | `bool`            | removes the file at the path; false if missing  |
-/// | `m.lock()`             | `shared_ptr<lock_type>` | the lock, opened for writing; made if     |
-/// |                        |                   | missing. Throws `lock_unusable`, `second_copy` |
-/// | `m.reader_lock()`      | the same or null  | the lock for its live page only; makes nothing  |
-/// | `m.path()`             | `string const&`   | for messages                                   |
+/// | expression          | result       | semantics                                             |
+/// |---------------------|--------------|-------------------------------------------------------|
+/// | `m.open(access)`    | shared_ptr   | what is at the path now. Throws `not_found`,          |
+/// |                     | to a storage | `unusable_path`, and for writing `hard_linked`        |
+/// | `m.fresh()`         | the same     | a new empty file beside it, for writing; a leftover   |
+/// |                     |              | is removed first; takes over permissions and owner of |
+/// |                     |              | the file at the path, if any                          |
+/// | `m.replace(fresh)`  | `void`       | the path names `fresh` from now on (rename)           |
+/// | `m.sync_name()`     | `void`       | on return the name itself is on the device            |
+/// | `m.discard_fresh()` | `bool`       | removes a leftover of a killed process; true if there |
+/// |                     |              | was one. REQUIRES: the lock is held                   |
+/// | `m.compare(s)`      | `standing`   | is the path still that file?                          |
+/// | `m.remove()`        | `bool`       | removes the file at the path; false if missing        |
+/// | `m.lock()`          | shared_ptr   | the lock, opened for writing; made if missing.        |
+/// |                     | to a lock    | Throws `lock_unusable`, `second_copy`                 |
+/// | `m.reader_lock()`   | or null      | the lock for its live page only; makes nothing        |
+/// | `m.path()`          | `string`     | for messages                                          |
+// clang-format on
 template <typename M>
 concept medium = storage<typename M::storage_type> && writer_lock<typename M::lock_type> &&
     requires(M& m, M const& c, typename M::storage_type& s, access a) {

@@ -1,158 +1,158 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// coppice/storage/file_medium.hpp: a path and its companions.
-// Owns: the folder of a database, the names in it: the file, `<name>.lock`, `<name>.compact`.
-// Invariants: the path is resolved once, so symbolic links share a lock and a later chdir or rename
-//   of the folder changes nothing; nothing but a plain file is ever opened, and a FIFO does not
-//   hang. Models `medium`. Copies share everything.
+// coppice/storage/file_medium.hpp: the place of a database in a file system; models `medium`.
+// Owns: the folder, and the names in it: the file, `<name>.lock`, `<name>.compact`.
+// Invariants: the path is resolved once, and everything is done relative to the open folder.
+//   Nothing but a plain file is ever opened, written over or removed, no link is followed, and
+//   nothing waits. Copies share everything.
 
 #include <coppice/storage/concepts.hpp>
 #include <coppice/storage/file_storage.hpp>
+#include <coppice/storage/path_resolution.hpp>
 #include <coppice/storage/posix.hpp>
 #include <coppice/storage/writer_lock.hpp>
 
+#include <cerrno>
 #include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
+#include <string_view>
 #include <utility>
 
 namespace coppice::storage {
 
-/// The place of a database in a file system.
+/// The place of a database in a file system. See the concept `medium` for what each call does.
+/// Any thread may call anything. Extended attributes and access control lists of the database are
+/// not taken over by a fresh file, only mode, group and owner.
 class file_medium {
   public:
     using storage_type = file_storage;
     using lock_type = path_lock;
 
-    /// @param path of the database; it need not exist
+    /// @param path of the database, which need not exist; links are followed now, once
     /// @param create_directories make the folders above it
     /// Throws `errc::unusable_path`, `errc::not_found` without the folder, `errc::io_failed`.
     file_medium(std::filesystem::path const& path, bool create_directories) {
-        try {
-            if (create_directories && path.has_parent_path()) {
-                std::filesystem::create_directories(path.parent_path());
-            }
-            auto const resolved = resolve(path);
-            path_ = resolved.string();
-            name_ = resolved.filename().string();
-            auto folder = posix::try_open_at(AT_FDCWD, resolved.parent_path().c_str(),
-                                             O_RDONLY | O_DIRECTORY);
-            if (!folder.file) {
-                posix::fail(folder.failure, "opening the folder of the database", path_,
-                            folder.failure == ENOENT ? errc::not_found : errc::io_failed);
-            }
-            directory_ = std::make_shared<posix::descriptor const>(std::move(folder.file));
-        } catch (std::filesystem::filesystem_error const& e) {
-            auto const missing = e.code() == std::errc::no_such_file_or_directory;
-            throw error(e.code(), "resolving the path of the database", path.string(),
-                        missing ? errc::not_found : errc::unusable_path);
-        }
-        constexpr std::size_t longest_name = 255;
-        if (name_.empty() || name_ == "." || name_ == ".." ||
-            name_.size() + fresh_suffix.size() > longest_name) {
-            throw error(errc::unusable_path, "the name must leave room for .compact", path_);
-        }
+        auto const resolved = resolve_path(path, fresh_suffix.size(), create_directories);
+        auto const slash = resolved.folder.ends_with('/') ? "" : "/";
+        auto made = std::make_shared<place>();
+        made->path = resolved.folder + slash + resolved.name;
+        made->name = resolved.name;
+        made->fresh_name = resolved.name + std::string(fresh_suffix);
+        // A folder may be searchable and writable without being readable.
+        made->folder = std::make_shared<posix::descriptor const>(
+            posix::open_at(AT_FDCWD, resolved.folder, O_PATH | O_DIRECTORY, 0,
+                           "opening the folder of the database", made->path));
+        place_ = std::move(made);
     }
 
     [[nodiscard]] std::shared_ptr<file_storage> open(access how) {
-        auto const flags = how == access::read_only ? O_RDONLY : O_RDWR;
-        auto result =
-            posix::try_open_at(directory_->get(), name_.c_str(), flags | O_NOFOLLOW | O_NONBLOCK);
-        if (!result.file) {
-            auto const kind = result.failure == ENOENT  ? errc::not_found
-                              : result.failure == ELOOP ? errc::unusable_path
-                              : result.failure == EISDIR || result.failure == ENXIO
-                                  ? errc::unusable_path
-                                  : errc::io_failed;
-            posix::fail(result.failure, "opening the database", path_, kind);
-        }
-        auto const status = posix::status_of(result.file.get(), path_);
-        if (!S_ISREG(status.st_mode)) {
-            throw error(errc::unusable_path, "not a plain file", path_);
-        }
+        // Looked at first: to open a device may do something.
+        auto const found = status_of_name(place_->name);
+        if (!found) fail_to_open(ENOENT);
+        require_plain(*found);
+        int const flags = (how == access::read_only ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK;
+        auto opened = posix::try_open_at(folder(), place_->name.c_str(), flags);
+        if (!opened.file) fail_to_open(opened.failure);
+        auto const status = posix::status_of(opened.file.get(), path());
+        require_plain(status);
         if (how == access::read_write && status.st_nlink > 1) {
-            throw error(errc::hard_linked, "writing would part the names", path_);
+            throw error(errc::hard_linked, "open it read-only, or remove its other names", path());
         }
-        return std::make_shared<file_storage>(std::move(result.file), path_);
+        return std::make_shared<file_storage>(std::move(opened.file), path());
     }
 
     [[nodiscard]] std::shared_ptr<file_storage> fresh() {
         static_cast<void>(discard_fresh());
-        auto const model = posix::status_at(directory_->get(), name_, path_);
+        auto const model = status_of_name(place_->name);
+        // Nobody may look in before the rights are those of the database.
         auto file =
-            posix::open_at(directory_->get(), fresh_name(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
-                           0666, "making a fresh file", path_ + std::string(fresh_suffix));
-        if (model && S_ISREG(model->st_mode)) posix::take_over_rights(file.get(), *model, path_);
-        return std::make_shared<file_storage>(std::move(file), path_);
-    }
-
-    void replace(file_storage& fresh) {
-        auto const standing = posix::status_at(directory_->get(), fresh_name(), path_);
-        if (!standing || posix::identity_of(*standing) != fresh.identity()) {
-            throw error(errc::io_failed, "the fresh file was taken away", path_);
+            posix::open_at(folder(), place_->fresh_name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW,
+                           model ? 0600 : 0666, "making a fresh file beside the database", path());
+        try {
+            if (model) posix::take_over_rights(file.get(), *model, path());
+            return std::make_shared<file_storage>(std::move(file), path());
+        } catch (...) {
+            ::unlinkat(folder(), place_->fresh_name.c_str(), 0);
+            throw;
         }
-        posix::rename_at(directory_->get(), fresh_name(), name_, path_);
     }
 
-    void sync_name() { posix::sync_directory(directory_->get(), path_); }
-
-    [[nodiscard]] bool discard_fresh() {
-        auto const standing = posix::status_at(directory_->get(), fresh_name(), path_);
-        if (!standing) return false;
-        if (!S_ISREG(standing->st_mode)) {
-            throw error(errc::unusable_path, "something else stands where a fresh file would",
-                        path_ + std::string(fresh_suffix));
+    void replace(file_storage const& fresh) {
+        auto const found = status_of_name(place_->fresh_name);
+        if (!found || posix::identity_of(*found) != fresh.identity()) {
+            posix::fail(ENOENT, "the fresh file was taken away", path());
         }
-        return posix::unlink_at(directory_->get(), fresh_name(), path_);
+        posix::rename_at(folder(), place_->fresh_name, place_->name, path());
     }
+
+    void sync_name() { posix::sync_directory(folder(), path()); }
+
+    [[nodiscard]] bool discard_fresh() { return remove_plain(place_->fresh_name); }
 
     [[nodiscard]] standing compare(file_storage const& opened) const {
-        auto const status = posix::status_at(directory_->get(), name_, path_);
-        if (!status) return standing::missing;
-        return posix::identity_of(*status) == opened.identity() ? standing::same
-                                                                : standing::replaced;
+        auto const found = status_of_name(place_->name);
+        if (!found) return standing::missing;
+        bool const same = posix::identity_of(*found) == opened.identity();
+        return same ? standing::same : standing::replaced;
     }
 
-    [[nodiscard]] bool remove() { return posix::unlink_at(directory_->get(), name_, path_); }
+    [[nodiscard]] bool remove() { return remove_plain(place_->name); }
 
     [[nodiscard]] std::shared_ptr<path_lock> lock() {
-        auto const database = posix::status_at(directory_->get(), name_, path_);
-        return path_lock::for_writing(lock_place_of(), database);
+        return path_lock::for_writing(lock_file(), status_of_name(place_->name));
     }
     [[nodiscard]] std::shared_ptr<path_lock> reader_lock() {
-        return path_lock::for_reading(lock_place_of());
+        return path_lock::for_reading(lock_file());
     }
 
-    [[nodiscard]] std::string const& path() const noexcept { return path_; }
+    [[nodiscard]] std::string const& path() const noexcept { return place_->path; }
 
   private:
     static constexpr std::string_view fresh_suffix = ".compact";
 
-    [[nodiscard]] std::string fresh_name() const { return name_ + std::string(fresh_suffix); }
-    [[nodiscard]] lock_place lock_place_of() const {
-        return {directory_, name_ + ".lock", path_ + ".lock"};
+    struct place {
+        std::shared_ptr<posix::descriptor const> folder;
+        std::string path;
+        std::string name;
+        std::string fresh_name;
+    };
+
+    [[nodiscard]] int folder() const noexcept { return place_->folder->get(); }
+    [[nodiscard]] lock_place lock_file() const {
+        return {place_->folder, place_->name + ".lock", place_->path + ".lock"};
+    }
+    [[nodiscard]] std::optional<struct stat> status_of_name(std::string const& name) const {
+        return posix::status_at(folder(), name, path());
     }
 
-    /// The path without symbolic links. The last part need not exist, also behind a link.
-    [[nodiscard]] static std::filesystem::path resolve(std::filesystem::path path) {
-        namespace fs = std::filesystem;
-        constexpr int most_links = 40;
-        for (int i = 0; i < most_links; ++i) {
-            auto const folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-            auto const whole = fs::canonical(folder) / path.filename();
-            if (!fs::is_symlink(fs::symlink_status(whole))) return whole;
-            auto const target = fs::read_symlink(whole);
-            path = target.is_absolute() ? target : whole.parent_path() / target;
+    void require_plain(struct stat const& status) const {
+        if (!S_ISREG(status.st_mode)) {
+            throw error(errc::unusable_path, "what is at the path is not a plain file", path());
         }
-        throw error(std::make_error_code(std::errc::too_many_symbolic_link_levels),
-                    "resolving the path of the database", path.string(), errc::unusable_path);
     }
 
-    std::string path_;
-    std::string name_;
-    std::shared_ptr<posix::descriptor const> directory_;
+    [[nodiscard]] bool remove_plain(std::string const& name) {
+        auto const found = status_of_name(name);
+        if (!found) return false;
+        if (!S_ISREG(found->st_mode)) {
+            throw error(errc::unusable_path, "not a plain file, so it is left alone: " + name,
+                        path());
+        }
+        return posix::unlink_at(folder(), name, path());
+    }
+
+    [[noreturn]] void fail_to_open(int failure) const {
+        if (failure == ENOENT) {
+            throw error(errc::not_found, "there is no file at the path", path());
+        }
+        bool const exchanged = failure == ELOOP || failure == EISDIR || failure == ENXIO;
+        posix::fail(failure, "opening the database", path(),
+                    exchanged ? errc::unusable_path : errc::io_failed);
+    }
+
+    std::shared_ptr<place const> place_;
 };
 
 static_assert(medium<file_medium>);

@@ -7,6 +7,7 @@
 //   registry. Bytes 0 to 2047 are the store's; the record is at 2048; 2080 is kept for a waiter.
 
 #include <coppice/storage/boost_files.hpp>
+#include <coppice/storage/live_page.hpp>
 #include <coppice/storage/process.hpp>
 
 #include <boost/interprocess/sync/file_lock.hpp>
@@ -26,8 +27,6 @@
 
 namespace coppice::storage {
 
-inline constexpr std::size_t live_page_size_bytes = 4096;
-inline constexpr std::size_t live_page_store_bytes = 2048;
 inline constexpr std::uint64_t owner_record_offset = live_page_store_bytes;
 
 /// Where a lock file is: a name in a directory that stays open, and its path for messages.

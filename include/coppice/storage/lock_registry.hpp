@@ -112,7 +112,9 @@ inline void lock_entry::require_locked() const {
     question.l_type = F_WRLCK;
     question.l_whence = SEEK_SET;
     if (::fcntl(file_.get(), F_OFD_GETLK, &question) != 0) return; // It cannot be asked here.
-    if (question.l_type == F_UNLCK || question.l_pid != ::getpid()) {
+    // Some remote file systems name no process.
+    bool const others = question.l_pid > 0 && question.l_pid != ::getpid();
+    if (question.l_type == F_UNLCK || others) {
         throw error(errc::lock_lost, "the program closed the lock file behind coppice", path_);
     }
 }
@@ -237,10 +239,8 @@ inline lock_entry& lock_registry::attach_writer(lock_place const& place,
         if (status) {
             require_plain_lock_file(*status, place.path);
             auto* const entry = find(*status);
-            if (entry != nullptr && entry->is_writable()) {
-                entry->require_only_copy();
-                return share(*entry);
-            }
+            if (entry != nullptr) entry->require_only_copy();
+            if (entry != nullptr && entry->is_writable()) return share(*entry);
         }
         auto* const entry = adopt_for_writing(open_lock_file(place, database), place);
         if (entry != nullptr) return share(*entry);

@@ -9,6 +9,7 @@
 #include <coppice/storage/concepts.hpp>
 #include <coppice/storage/posix.hpp>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>

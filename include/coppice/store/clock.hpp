@@ -6,6 +6,7 @@
 
 #include <coppice/version.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -18,10 +19,15 @@ namespace coppice::inline COPPICE_ABI::store {
     return since.count() < 0 ? 0 : static_cast<std::uint64_t>(since.count());
 }
 
+/// The same as a time point; the latest one there is for a time that no clock can show, as a forged
+/// record may hold it.
 [[nodiscard]] inline std::chrono::system_clock::time_point to_time_point(std::uint64_t time_us) {
-    return std::chrono::system_clock::time_point(
-        std::chrono::duration_cast<std::chrono::system_clock::duration>(
-            std::chrono::microseconds(time_us)));
+    using system_clock = std::chrono::system_clock;
+    constexpr auto latest =
+        std::chrono::duration_cast<std::chrono::microseconds>(system_clock::duration::max());
+    auto const shown = std::min(time_us, static_cast<std::uint64_t>(latest.count()));
+    return system_clock::time_point(
+        std::chrono::duration_cast<system_clock::duration>(std::chrono::microseconds(shown)));
 }
 
 } // namespace coppice::inline COPPICE_ABI::store

@@ -26,9 +26,9 @@ namespace coppice::inline COPPICE_ABI::store {
 /// What a compaction may be told.
 struct compaction_hooks {
     /// Is an entry kept? Empty keeps all. The value is whole, also where it is large.
-    std::function<bool(std::string_view key, std::string_view value)> keep;
+    std::function<bool(std::string_view key, std::string_view value)> keep = {};
     /// Called now and then with entries done and in all; false ends the compaction undone.
-    std::function<bool(std::uint64_t done, std::uint64_t all)> progress;
+    std::function<bool(std::uint64_t done, std::uint64_t all)> progress = {};
 };
 
 namespace detail {

@@ -43,9 +43,11 @@ template <storage::medium Medium> class store {
             lock_ = medium_.reader_lock();
             file_ = recognise(medium_.open(storage::access::read_only), options_.verify, path());
         } else {
+            // The file is looked at first, so that a failure leaves no lock file behind.
+            auto const exists = open_existing();
             lock_ = medium_.lock();
             poison_count_ = lock_->poison_count();
-            open_for_writing();
+            if (!exists) make();
         }
         load_first();
     }
@@ -176,8 +178,8 @@ template <storage::medium Medium> class store {
         replaced_.push_back({file_.image->verified, file_.storage->size()});
     }
 
-    void open_for_writing();
-    void make(bool replace_old);
+    [[nodiscard]] bool open_existing();
+    void make();
     void load_first();
     [[nodiscard]] revision_ptr refresh(bool also_unsafe);
     void follow_compaction();
@@ -197,41 +199,35 @@ template <storage::medium Medium> class store {
     std::atomic<bool> page_believed_{false};
 };
 
-template <storage::medium Medium> void store<Medium>::open_for_writing() {
+/// Opens what is at the path, if the options want that.
+/// @return false if a database is to be made
+template <storage::medium Medium> bool store<Medium>::open_existing() {
     auto const mode = options_.create;
-    if (mode == create::must || mode == create::replace) return make(mode == create::replace);
+    std::shared_ptr<storage_type> standing;
     try {
-        auto storage = medium_.open(storage::access::read_write);
-        // An empty file is what `touch` and temporary file makers leave: there is no database yet.
-        if (storage->size() != 0 || mode == create::never) {
-            file_ = recognise(std::move(storage), options_.verify, path());
-            return;
-        }
+        standing = medium_.open(storage::access::read_write);
     } catch (error const& e) {
         if (e.kind() != errc::not_found || mode == create::never) throw;
+        return false;
     }
-    make(false);
+    if (mode == create::must) {
+        throw error(errc::already_exists, "create::must was asked for", path());
+    }
+    // An empty file is what `touch` and temporary file makers leave: there is no database yet.
+    auto const empty = standing->size() == 0 && mode != create::never;
+    if (empty || mode == create::replace) return false;
+    file_ = recognise(std::move(standing), options_.verify, path());
+    return true;
 }
 
 /// Makes a database atomically: a companion file with everything, sync, rename, sync of the name.
-template <storage::medium Medium> void store<Medium>::make(bool replace_old) {
+template <storage::medium Medium> void store<Medium>::make() {
     static_cast<void>(lock_->acquire({}));
     struct releaser {
         lock_type& lock;
         ~releaser() { lock.release(); }
     } const held{*lock_};
-    try {
-        auto standing = medium_.open(storage::access::read_write);
-        if (options_.create == create::must) {
-            throw error(errc::already_exists, "create::must was asked for", path());
-        }
-        if (standing->size() != 0 && !replace_old) { // somebody made it while we waited
-            file_ = recognise(std::move(standing), options_.verify, path());
-            return;
-        }
-    } catch (error const& e) {
-        if (e.kind() != errc::not_found) throw;
-    }
+    if (open_existing()) return; // somebody made it while we waited
     auto const header = fresh_header(options_.nodes);
     commit_record record;
     record.commit_id = 1;

@@ -231,7 +231,7 @@ revision_ptr writer<Medium>::commit(tree_ref const& user, durability how, std::s
     try {
         // Nothing refers to these bytes yet: a failure here changes nothing.
         auto slot = slots_.next_slot();
-        auto const state = write_transaction(to, user, how, std::move(note), slot);
+        auto state = write_transaction(to, user, how, std::move(note), slot);
         // From here on the outcome is unknown if anything fails.
         critical([&] { make_newest(*state, slot, how); });
         finish(state);

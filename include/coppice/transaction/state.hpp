@@ -144,11 +144,11 @@ template <storage::medium Medium> class transaction_state {
     }
 
     [[nodiscard]] store::revision_ptr const& work() const noexcept { return work_; }
-    void restore(store::revision_ptr state) {
-        edits_.clear();
-        // A later bulk load may have moved the end that can be read; keep the newer image.
-        auto const user = state->user();
+    /// Goes back to an earlier tree. Bulk loads since then may have moved the end of what can be
+    /// read, so only the tree is taken over.
+    void restore(tree::tree_ref const& user) {
         take_over(user);
+        edits_.clear();
     }
 
     /// @return the state that is current now

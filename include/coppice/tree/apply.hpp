@@ -70,11 +70,12 @@ template <node_source Source, node_sink Sink, edit_source Edits> class apply_wal
     void merge(subtree const& node, std::string_view low, upper_bound high) {
         format::leaf_view const leaf(source_.node(node.node, 0));
         auto const last_key = leaf.key(leaf.count() - 1);
-        if (high == nullptr && edits_.key() > last_key && is_full(node)) {
-            // Appending: the full leaf stays as it is, and the new entries begin another.
+        auto const appends = high == nullptr && edits_.key() > last_key;
+        if (appends) builder_.append_only();
+        if (appends && is_full(node)) {
+            // The full leaf stays as it is, and the new entries begin another.
             builder_.add_subtree(0, node, low);
             builder_.boundary(format::shortest_separator(last_key, edits_.key()));
-            builder_.append_only();
             return add_edits(nullptr);
         }
         builder_.boundary(low);

@@ -263,7 +263,8 @@ template <node_source Source, typename VerifyExtent> class tree_check {
                 break;
             }
             auto separator = inner.separator(i);
-            require(separator > low && (!bounds.high || separator < *bounds.high),
+            std::string_view const bound = separator; // clang 14 cannot compare the two types
+            require(bound > low && (!bounds.high || bound < *bounds.high),
                     "a separator that does not ascend, or passes the bounds above it", offset);
             require(inner.head(i) == format::key_head(inner.suffix(i)),
                     "a head of an inner node is not what its separator says", offset);

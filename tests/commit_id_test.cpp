@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coppice/commit_id.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <type_traits>
+
+using coppice::commit_id;
+
+TEST_CASE("commit ids compare by number and do not turn into numbers by themselves") {
+    STATIC_REQUIRE(commit_id{1} < commit_id{2});
+    STATIC_REQUIRE(commit_id{} == commit_id{0});
+    STATIC_REQUIRE_FALSE(std::is_convertible_v<commit_id, std::uint64_t>);
+    STATIC_REQUIRE_FALSE(std::is_convertible_v<std::uint64_t, commit_id>);
+    STATIC_REQUIRE(std::is_trivially_copyable_v<commit_id>);
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coppice/store/appender.hpp>
+
+#include <faulty_medium.hpp>
+#include <test_database.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+using namespace coppice;
+using proving::kind_of;
+using proving::noise;
+
+namespace {
+
+struct bench {
+    faulty::medium medium;
+    std::shared_ptr<faulty::storage> storage = medium.fresh();
+    store::appender<faulty::storage> to{*storage, 12288};
+
+    [[nodiscard]] std::string text(std::uint64_t offset, std::size_t size) const {
+        std::string read(size, '\0');
+        auto const got = storage->read(offset, {reinterpret_cast<std::byte*>(read.data()), size});
+        read.resize(got);
+        return read;
+    }
+};
+
+constexpr std::size_t mib = std::size_t{1} << 20U;
+
+} // namespace
+
+TEST_CASE("nothing reaches the file before the flush, and then all of it in one write") {
+    bench on;
+    CHECK(on.to.end_offset() == 12288);
+    auto const node = on.to.allocate_node(64);
+    std::fill(node.begin(), node.end(), std::byte{7});
+    auto const ref = on.to.seal_node(node);
+    CHECK(ref.offset() == 12288);
+    CHECK(ref.size_bytes() == 64);
+    CHECK(ref.checksum == format::checksum(node));
+    on.to.append(as_bytes(std::string_view("abc")));
+    CHECK(on.to.end_offset() == 12288 + 64 + 8);
+    CHECK(on.to.buffered().size() == 72);
+    CHECK_FALSE(on.to.spilled());
+    CHECK(on.medium.told().count(faulty::call::write) == 0);
+    on.to.flush();
+    on.to.flush();
+    CHECK(on.medium.told().count(faulty::call::write) == 1);
+    CHECK(on.to.flushed_end() == 12288 + 72);
+    CHECK(on.text(12288, 72) == std::string(64, '\x7') + "abc" + std::string(5, '\0'));
+}
+
+TEST_CASE("a place that was sealed stays the same place when later parts are flushed early") {
+    bench on;
+    on.to.spill();
+    std::vector<format::node_ref> refs;
+    for (int i = 0; i < 300; ++i) {
+        auto const node = on.to.allocate_node(8192);
+        std::fill(node.begin(), node.end(), static_cast<std::byte>(i));
+        refs.push_back(on.to.seal_node(node));
+    }
+    CHECK(on.to.spilled());
+    CHECK(on.medium.told().count(faulty::call::write) == 2);
+    on.to.flush();
+    for (std::size_t i = 0; i < refs.size(); ++i) {
+        CHECK(refs[i].offset() == 12288 + i * 8192);
+        CHECK(format::checksum(as_bytes(on.text(refs[i].offset(), 8192))) == refs[i].checksum);
+    }
+}
+
+TEST_CASE("a value up to 1 MiB is itself, a longer one begins with a table of its pieces") {
+    for (auto const spilling : {false, true}) {
+        for (auto const size : {mib - 1, mib, mib + 1, 3 * mib, 3 * mib + 5}) {
+            bench on;
+            if (spilling) on.to.spill();
+            auto const value = noise(size);
+            auto const ref = on.to.add_extent(value);
+            on.to.flush();
+            CHECK(ref.offset == 12288);
+            CHECK(ref.length_bytes == size);
+            CHECK(on.to.end_offset() == 12288 + format::extent_stored_bytes(size));
+            auto const table = format::extent_table_bytes(size);
+            CHECK((on.text(12288 + table, size) == value));
+            if (table == 0) {
+                CHECK(ref.checksum == format::checksum(as_bytes(value)));
+                continue;
+            }
+            auto const pieces = on.text(12288, table);
+            CHECK(ref.checksum == format::extent_table_checksum(size, as_bytes(pieces)));
+            auto const last = std::string_view(value).substr((table / 8 - 1) * mib);
+            CHECK(format::load<std::uint64_t>(as_bytes(pieces).data() + table - 8) ==
+                  format::checksum(as_bytes(last)));
+        }
+    }
+}
+
+TEST_CASE("padding goes to the next multiple and not beyond it") {
+    bench on;
+    on.to.pad_to(4096);
+    CHECK(on.to.end_offset() == 12288);
+    on.to.append(as_bytes(std::string_view("x")));
+    on.to.pad_to(4096);
+    CHECK(on.to.end_offset() == 16384);
+}
+
+TEST_CASE("a reserved place is written later, and what comes next lies behind it") {
+    bench on;
+    on.to.append(as_bytes(std::string_view("before")));
+    auto const at = on.to.reserve(100);
+    CHECK(at == 12296);
+    on.to.append(as_bytes(std::string_view("behind")));
+    on.to.write_reserved(at, as_bytes(noise(100)));
+    on.to.flush();
+    CHECK(on.text(12288, 8) == std::string("before\0\0", 8));
+    CHECK(on.text(at, 100) == noise(100));
+    CHECK(on.text(at + 104, 8) == std::string("behind\0\0", 8));
+}
+
+TEST_CASE("a flush that failed can be tried again") {
+    bench on;
+    on.to.append(as_bytes(std::string_view("12345678")));
+    on.medium.told().fail_after(faulty::call::write, 0);
+    CHECK(kind_of([&] { on.to.flush(); }) == errc::io_failed);
+    CHECK(on.to.end_offset() == 12296);
+    on.to.flush();
+    CHECK(on.text(12288, 8) == "12345678");
+}
+
+TEST_CASE("a file never passes 2^47 bytes") {
+    bench on;
+    store::appender<faulty::storage> high(*on.storage, format::max_file_bytes - 4096);
+    static_cast<void>(high.allocate_node(1024));
+    CHECK(kind_of([&] { static_cast<void>(high.allocate_node(4096)); }) == errc::value_too_large);
+    CHECK(kind_of([&] { static_cast<void>(high.reserve(~std::uint64_t{0} - 7)); }) ==
+          errc::value_too_large);
+    CHECK(kind_of([&] { static_cast<void>(high.reserve(format::max_file_bytes)); }) ==
+          errc::value_too_large);
+    CHECK(high.end_offset() == format::max_file_bytes - 3072);
+}
