@@ -18,7 +18,6 @@ target_compile_options(
             -Wnon-virtual-dtor
             -Woverloaded-virtual
             -Wcast-align
-            -Wnull-dereference
             -Werror
             $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond;-Wlogical-op>)
 
@@ -29,8 +28,8 @@ endif()
 
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND COPPICE_SANITIZE)
   # The checks that sanitizers put in are branches nobody wrote; GCC's flow analysis follows them
-  # and warns about paths that do not exist. The build without sanitizers keeps both warnings.
-  target_compile_options(coppice_dev INTERFACE -Wno-null-dereference -Wno-maybe-uninitialized)
+  # and warns about paths that do not exist. The build without sanitizers keeps the warning.
+  target_compile_options(coppice_dev INTERFACE -Wno-maybe-uninitialized)
 endif()
 
 # Every header is compiled alone, with these warnings: target all_verify_interface_header_sets.

@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/snapshot.hpp>
 
-#include <coppice/coppice.hpp>
+#include <test_database.hpp>
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <array>
+#include <atomic>
 #include <map>
+#include <optional>
+#include <ranges>
 #include <string>
+#include <thread>
+#include <vector>
 
 using namespace coppice;
+using proving::in_file;
+using proving::in_memory;
+using proving::test_database;
 
-namespace {
-
-memory_database tiny() {
-    return memory_database(storage::memory_medium(),
-                           {.preallocate_bytes = 0, .nodes = {128, 128, 32}});
-}
-
-} // namespace
-
-TEST_CASE("an empty snapshot answers everything with nothing") {
-    memory_database const db;
+TEMPLATE_TEST_CASE("an empty snapshot answers everything with nothing", "", in_file, in_memory) {
+    test_database<TestType> on;
+    auto const& db = *on;
     auto const now = db.read();
     CHECK(now.empty());
     CHECK(now.size() == 0);
@@ -39,8 +40,10 @@ TEST_CASE("an empty snapshot answers everything with nothing") {
     CHECK(now.all().reversed().empty());
 }
 
-TEST_CASE("every question to a snapshot is answered as std::map answers it") {
-    auto db = tiny();
+TEMPLATE_TEST_CASE("every question to a snapshot is answered as std::map answers it", "", in_file,
+                   in_memory) {
+    test_database<TestType> on;
+    auto& db = *on;
     std::map<std::string, std::string> model{{"", "the empty key"}};
     for (int i = 0; i < 400; ++i)
         model["key" + std::to_string(i * 37 % 401)] =
@@ -79,8 +82,10 @@ TEST_CASE("every question to a snapshot is answered as std::map answers it") {
     }
 }
 
-TEST_CASE("a snapshot is a moment: nothing that happens later shows in it") {
-    auto db = tiny();
+TEMPLATE_TEST_CASE("a snapshot is a moment: nothing that happens later shows in it", "", in_file,
+                   in_memory) {
+    test_database<TestType> on;
+    auto& db = *on;
     db.update([](auto& txn) { txn.put("a", "1"); }, {}, "first");
     auto const then = db.read();
     auto const view = then.get("a");
@@ -97,8 +102,9 @@ TEST_CASE("a snapshot is a moment: nothing that happens later shows in it") {
     CHECK(db.get("a") == "299");
 }
 
-TEST_CASE("snapshots compare by content, not by address") {
-    auto db = tiny();
+TEMPLATE_TEST_CASE("snapshots compare by content, not by address", "", in_file, in_memory) {
+    test_database<TestType> on;
+    auto& db = *on;
     db.update([](auto& txn) { txn.put("a", "1"); });
     auto const first = db.read();
     auto const same = db.read();
@@ -108,8 +114,10 @@ TEST_CASE("snapshots compare by content, not by address") {
     CHECK(db.read(first.id()) == first);
 }
 
-TEST_CASE("part of a value is read where it lies: inline, out of line, and with a table") {
-    memory_database db;
+TEMPLATE_TEST_CASE("part of a value is read where it lies: inline, out of line, and with a table",
+                   "", in_file, in_memory) {
+    test_database<TestType> on(options{});
+    auto& db = *on;
     auto const value_of = [](std::size_t size) {
         std::string value(size, '\0');
         for (std::size_t i = 0; i < size; ++i) value[i] = static_cast<char>(i * 131 / 7);
@@ -136,20 +144,137 @@ TEST_CASE("part of a value is read where it lies: inline, out of line, and with 
     }
 }
 
-TEST_CASE("the answers do not depend on when checksums are compared") {
-    storage::memory_medium medium;
-    {
-        memory_database db(medium, {.preallocate_bytes = 0});
-        db.update([](auto& txn) {
-            for (int i = 0; i < 2000; ++i)
-                txn.put(std::to_string(i), std::string(static_cast<std::size_t>(i), 'x'));
-        });
-    }
+TEMPLATE_TEST_CASE("the answers do not depend on when checksums are compared", "", in_file,
+                   in_memory) {
+    test_database<TestType> on(options{});
+    on->update([](auto& txn) {
+        for (int i = 0; i < 2000; ++i)
+            txn.put(std::to_string(i), std::string(static_cast<std::size_t>(i), 'x'));
+    });
     for (auto const how : {verify::first_touch, verify::every_read, verify::never}) {
-        memory_database const db(medium, {.verify = how, .preallocate_bytes = 0});
+        auto const db = on.another({.verify = how, .preallocate_bytes = 0});
         auto const now = db.read();
         for (int i = 0; i < 2000; i += 7) {
             CHECK(now.get(std::to_string(i)) == std::string(static_cast<std::size_t>(i), 'x'));
         }
     }
+}
+
+TEMPLATE_TEST_CASE(
+    "what a snapshot hands out lives as long as it, whatever becomes of the database", "", in_file,
+    in_memory) {
+    std::optional<snapshot> kept;
+    std::vector<entry> entries;
+    std::optional<entry_range> range;
+    std::optional<cursor> at;
+    auto model = proving::numbered_entries(200);
+    model["large"] = proving::noise((1U << 20U) + 100);
+    {
+        test_database<TestType> on;
+        on->update([&](auto& txn) { txn.load(model); });
+        kept = on->read();
+        for (auto const each : *kept) entries.push_back(each);
+        range = kept->prefix("k");
+        at = kept->cursor();
+        at->last();
+        for (int i = 0; i < 50; ++i) {
+            on->update([&](auto& txn) { txn.put("x", proving::noise(3000)); }, durability::lazy);
+        }
+        on->update([](auto& txn) { txn.erase_prefix(""); });
+        CHECK(on->compact());
+    }
+    auto const copy = *kept;
+    kept.reset();
+    proving::must_hold(copy, model);
+    auto expected = model.begin();
+    for (auto const& each : entries) {
+        REQUIRE((each.key == expected->first && each.value == expected->second));
+        ++expected;
+    }
+    CHECK(std::ranges::distance(*range) == 200);
+    CHECK((at->value() == model["large"]));
+}
+
+TEMPLATE_TEST_CASE("one snapshot is read by many threads at once", "", in_file, in_memory) {
+    test_database<TestType> on;
+    auto const model = proving::numbered_entries(500);
+    on->update([&](auto& txn) { txn.load(model); });
+    auto const now = on->read();
+    std::atomic<int> wrong{0};
+    std::vector<std::thread> threads;
+    for (std::size_t i = 0; i < 4; ++i) {
+        threads.emplace_back([&, own = now, i] {
+            auto const& shared = i % 2 == 0 ? now : own;
+            std::size_t count = 0;
+            for (auto const [key, value] : shared) {
+                auto const found = model.find(key);
+                if (found == model.end() || found->second != value) ++wrong;
+                if (shared.rank(key) != count) ++wrong;
+                ++count;
+            }
+            if (count != model.size()) ++wrong;
+        });
+    }
+    for (auto& each : threads) each.join();
+    CHECK(wrong == 0);
+}
+
+TEMPLATE_TEST_CASE("the smaller questions: counts, prefixes and ranges with chosen ends", "",
+                   in_file, in_memory) {
+    test_database<TestType> on;
+    on->update([](auto& txn) {
+        for (auto const* key : {"", "a", "ab", "abc", "b", "ba", "\xff", "\xff\xff"}) {
+            txn.put(key, std::string("value of ") + key);
+        }
+    });
+    auto const now = on->read();
+    CHECK(now.count_prefix("") == 8);
+    CHECK(now.count_prefix("a") == 3);
+    CHECK(now.count_prefix("ab") == 2);
+    CHECK(now.count_prefix("\xff") == 2);
+    CHECK(now.count_prefix("c") == 0);
+    auto const keys = [](auto const& range) {
+        std::string all;
+        for (auto const& each : range) all += std::string(each.key) + ",";
+        return all;
+    };
+    CHECK(keys(now.range("a", "b")) == "a,ab,abc,");
+    CHECK(keys(now.range("b", "a")).empty());
+    CHECK(keys(now.range("a", "a")).empty());
+    CHECK(keys(now.range("", "")).empty());
+    CHECK(keys(now.range_from("ba")) == "ba,\xff,\xff\xff,");
+    CHECK(keys(now.range_to("ab")) == ",a,");
+    CHECK(keys(now.range(excluding("a"), including("b"))) == "ab,abc,b,");
+    CHECK(keys(now.range(excluding(""), excluding("ab"))) == "a,");
+    CHECK(keys(now.range(including("abc"), unbounded()).reversed()) == "\xff\xff,\xff,ba,b,abc,");
+    CHECK(keys(now.prefix("a").reversed()) == "abc,ab,a,");
+    CHECK(now.upper_bound("\xff\xff") == now.end());
+    CHECK(now.lower_bound("c")->key == "\xff");
+    CHECK(now.value_bytes("") == 9U);
+    CHECK_FALSE(now.value_bytes("c").has_value());
+    auto const all = now.all();
+    CHECK(all.begin() == now.begin());
+    CHECK(all.end() == now.end());
+    CHECK(std::ranges::find(now, "value of ba", &entry::value)->key == "ba");
+}
+
+TEMPLATE_TEST_CASE("two snapshots are the same if file and content are, not if they look alike", "",
+                   in_file, in_memory) {
+    test_database<TestType> on;
+    test_database<TestType> other;
+    on->update([](auto& txn) { txn.put("a", "1"); });
+    other->update([](auto& txn) { txn.put("a", "1"); });
+    CHECK_FALSE(on->read() == other->read());
+    auto const before = on->read();
+    on->update([](auto& txn) { txn.put("a", "1"); }); // the same value, written again
+    CHECK_FALSE(on->read() == before);
+    auto txn = on->write();
+    CHECK(txn.view() == on->read());
+    txn.put("b", "2");
+    CHECK_FALSE(txn.view() == on->read());
+    CHECK(txn.view().id() == on->read().id());
+    txn.rollback();
+    auto const now = on->read();
+    CHECK(on->compact());
+    CHECK_FALSE(on->read() == now);
 }

@@ -1,41 +1,32 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/transaction.hpp>
 
-#include <coppice/coppice.hpp>
+#include <test_database.hpp>
 
 #include <catch2/catch.hpp>
 
 #include <cstdio>
-#include <functional>
 #include <map>
 #include <optional>
 #include <ranges>
 #include <stdexcept>
 #include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
 using namespace coppice;
+using proving::in_file;
+using proving::in_memory;
+using proving::kind_of;
+using proving::noise;
+using proving::test_database;
 
-namespace {
-
-errc kind_of(std::function<void()> const& call) {
-    try {
-        call();
-    } catch (error const& e) {
-        return e.kind();
-    }
-    return errc{};
-}
-
-memory_database tiny() {
-    return memory_database(storage::memory_medium(),
-                           {.preallocate_bytes = 0, .nodes = {128, 128, 32}});
-}
-
-} // namespace
-
-TEST_CASE("put, insert, modify and erase say what they found and show at once") {
-    auto db = tiny();
+TEMPLATE_TEST_CASE("put, insert, modify and erase say what they found and show at once", "",
+                   in_file, in_memory) {
+    test_database<TestType> on;
+    auto& db = *on;
     auto txn = db.write();
     txn.put("a", "1");
     CHECK(txn.get("a") == "1");
@@ -57,8 +48,10 @@ TEST_CASE("put, insert, modify and erase say what they found and show at once") 
     CHECK(db.get("a") == "1!");
 }
 
-TEST_CASE("keys and values of every size around every limit come back as they were") {
-    memory_database db;
+TEMPLATE_TEST_CASE("keys and values of every size around every limit come back as they were", "",
+                   in_file, in_memory) {
+    test_database<TestType> on(options{});
+    auto& db = *on;
     std::map<std::string, std::string> model;
     db.update([&](auto& txn) {
         for (auto const key_bytes : {0U, 1U, 127U, 128U, 1024U, 65534U, 65535U}) {
@@ -84,8 +77,10 @@ TEST_CASE("keys and values of every size around every limit come back as they we
     CHECK(db.check().clean());
 }
 
-TEST_CASE("erasing a range drops what is in it and tells how many") {
-    auto db = tiny();
+TEMPLATE_TEST_CASE("erasing a range drops what is in it and tells how many", "", in_file,
+                   in_memory) {
+    test_database<TestType> on;
+    auto& db = *on;
     std::map<std::string, std::string> model;
     for (int i = 0; i < 1000; ++i) model["n" + std::to_string(i)] = "v";
     db.update([&](auto& txn) { txn.load(model); });
@@ -106,12 +101,17 @@ TEST_CASE("erasing a range drops what is in it and tells how many") {
     txn.commit();
     CHECK(db.read().size() == model.size());
     CHECK(db.check().clean());
+    CHECK(db.write().erase_from("n9") ==
+          static_cast<std::uint64_t>(std::distance(model.lower_bound("n9"), model.end())));
     CHECK(db.write().erase_prefix("") == model.size());
     CHECK(db.read().size() == model.size()); // that one was not committed
 }
 
-TEST_CASE("a bulk load puts sorted pairs over what is there, whatever the range is made of") {
-    auto db = tiny();
+TEMPLATE_TEST_CASE(
+    "a bulk load puts sorted pairs over what is there, whatever the range is made of", "", in_file,
+    in_memory) {
+    test_database<TestType> on;
+    auto& db = *on;
     db.update([](auto& txn) {
         txn.put("k00500", "old");
         txn.put("z", "stays");
@@ -141,8 +141,10 @@ TEST_CASE("a bulk load puts sorted pairs over what is there, whatever the range 
     CHECK(db.check().clean());
 }
 
-TEST_CASE("a bulk load that is not sorted, or throws, changes nothing") {
-    auto db = tiny();
+TEMPLATE_TEST_CASE("a bulk load that is not sorted, or throws, changes nothing", "", in_file,
+                   in_memory) {
+    test_database<TestType> on;
+    auto& db = *on;
     auto txn = db.write();
     txn.put("a", "1");
     std::vector<std::pair<std::string, std::string>> pairs = {{"b", "2"}, {"d", "3"}, {"c", "4"}};
@@ -162,8 +164,10 @@ TEST_CASE("a bulk load that is not sorted, or throws, changes nothing") {
     CHECK(db.check().clean());
 }
 
-TEST_CASE("savepoints take back exactly what came after them, in any order") {
-    auto db = tiny();
+TEMPLATE_TEST_CASE("savepoints take back exactly what came after them, in any order", "", in_file,
+                   in_memory) {
+    test_database<TestType> on;
+    auto& db = *on;
     auto txn = db.write();
     std::vector<savepoint> points;
     std::vector<std::uint64_t> sizes;
@@ -189,8 +193,10 @@ TEST_CASE("savepoints take back exactly what came after them, in any order") {
     CHECK(kind_of([&] { other.rollback_to(points[0]); }) == errc::invalid_argument);
 }
 
-TEST_CASE("a view is a snapshot of the transaction, and later changes do not show in it") {
-    auto db = tiny();
+TEMPLATE_TEST_CASE("a view is a snapshot of the transaction, and later changes do not show in it",
+                   "", in_file, in_memory) {
+    test_database<TestType> on;
+    auto& db = *on;
     std::optional<snapshot> kept;
     std::string_view value;
     {
@@ -214,8 +220,10 @@ TEST_CASE("a view is a snapshot of the transaction, and later changes do not sho
     CHECK(count == 1);
 }
 
-TEST_CASE("a view of a rolled back transaction goes on, or says that its bytes are gone") {
-    auto db = tiny();
+TEMPLATE_TEST_CASE("a view of a rolled back transaction goes on, or says that its bytes are gone",
+                   "", in_file, in_memory) {
+    test_database<TestType> on;
+    auto& db = *on;
     auto txn = db.write();
     txn.put("a", "1");
     auto const in_memory = txn.view();
@@ -228,8 +236,9 @@ TEST_CASE("a view of a rolled back transaction goes on, or says that its bytes a
     CHECK(kind_of([&] { static_cast<void>(in_file.get("b")); }) == errc::finished);
 }
 
-TEST_CASE("after its end every call but destruction throws") {
-    auto db = tiny();
+TEMPLATE_TEST_CASE("after its end every call but destruction throws", "", in_file, in_memory) {
+    test_database<TestType> on;
+    auto& db = *on;
     auto txn = db.write();
     auto const point = txn.savepoint();
     txn.put("a", "1");
@@ -251,8 +260,10 @@ TEST_CASE("after its end every call but destruction throws") {
     CHECK(moved.is_open());
 }
 
-TEST_CASE("an empty commit appends nothing and gives the current id") {
-    auto db = tiny();
+TEMPLATE_TEST_CASE("an empty commit appends nothing and gives the current id", "", in_file,
+                   in_memory) {
+    test_database<TestType> on;
+    auto& db = *on;
     auto const id = db.update([](auto& txn) { txn.put("a", "1"); });
     auto const before = db.stats();
     CHECK(db.update([](auto&) {}) == id);
@@ -264,8 +275,9 @@ TEST_CASE("an empty commit appends nothing and gives the current id") {
     CHECK(db.stats().valid_bytes == before.valid_bytes);
 }
 
-TEST_CASE("notes are kept with the commit and have a limit") {
-    auto db = tiny();
+TEMPLATE_TEST_CASE("notes are kept with the commit and have a limit", "", in_file, in_memory) {
+    test_database<TestType> on;
+    auto& db = *on;
     auto txn = db.write();
     txn.put("a", "1");
     CHECK(kind_of([&] { txn.commit({}, std::string(4097, 'n')); }) == errc::note_too_large);
@@ -275,8 +287,9 @@ TEST_CASE("notes are kept with the commit and have a limit") {
     CHECK(now.note() == std::string(4096, 'n'));
 }
 
-TEST_CASE("an update that throws leaves nothing, also no lock") {
-    auto db = tiny();
+TEMPLATE_TEST_CASE("an update that throws leaves nothing, also no lock", "", in_file, in_memory) {
+    test_database<TestType> on;
+    auto& db = *on;
     CHECK_THROWS_AS(db.update([](auto& txn) {
         txn.put("a", "1");
         throw std::runtime_error("no");
@@ -284,4 +297,189 @@ TEST_CASE("an update that throws leaves nothing, also no lock") {
                     std::runtime_error);
     CHECK(db.read().empty());
     CHECK(db.try_write().has_value());
+}
+
+TEMPLATE_TEST_CASE("views of a transaction stay good through all that is done to it and after", "",
+                   in_file, in_memory) {
+    std::vector<std::string_view> kept;
+    std::vector<snapshot> moments;
+    std::vector<proving::content> then;
+    {
+        test_database<TestType> on;
+        auto txn = on->write();
+        proving::content model;
+        for (unsigned i = 0; i < 300; ++i) {
+            auto const key = proving::numbered("k", i * 7 % 50);
+            model[key] = noise(i % 90, i);
+            txn.put(key, model[key]);
+            if (i % 3 == 0) kept.push_back(*txn.get(key)); // pending, folded, or replaced since
+            if (i % 60 != 59) continue;
+            moments.push_back(txn.view());
+            then.push_back(model);
+            for (unsigned j = 0; j < kept.size(); ++j) {
+                CHECK(kept[j] == noise(j * 3 % 90, j * 3));
+            }
+        }
+        auto const more = proving::numbered_entries(100, "loaded");
+        txn.load(more);
+        model.insert(more.begin(), more.end());
+        moments.push_back(txn.view());
+        then.push_back(model);
+        txn.erase_prefix("k");
+        txn.commit();
+        on->update([](auto& other) { other.erase_prefix(""); });
+        CHECK(on->compact());
+    }
+    for (std::size_t i = 0; i < moments.size(); ++i) proving::must_hold(moments[i], then[i]);
+}
+
+TEMPLATE_TEST_CASE("a transaction may be moved to another thread and be ended there", "", in_file,
+                   in_memory) {
+    test_database<TestType> on;
+    auto& db = *on;
+    auto txn = db.write();
+    txn.put("a", "here");
+    CHECK(kind_of([&] { static_cast<void>(db.write()); }) == errc::would_deadlock);
+    std::thread([moved = std::move(txn)]() mutable {
+        moved.put("b", "there");
+        moved.commit();
+    }).join();
+    CHECK(db.read().size() == 2);
+    CHECK(db.try_write().has_value());
+    std::optional<typename test_database<TestType>::transaction> fetched;
+    std::thread([&] {
+        fetched.emplace(db.write());
+        fetched->put("c", "fetched");
+    }).join();
+    CHECK_FALSE(db.try_write().has_value());
+    fetched->commit();
+    CHECK(db.get("c") == "fetched");
+}
+
+TEMPLATE_TEST_CASE("assigning over an open transaction ends it, and both ends are clean", "",
+                   in_file, in_memory) {
+    test_database<TestType> on;
+    test_database<TestType> other;
+    auto txn = on->write();
+    txn.put("a", "1");
+    txn = other->write();
+    CHECK(on->try_write().has_value());
+    txn.put("b", "2");
+    txn.commit();
+    CHECK(on->read().empty());
+    CHECK(other->get("b") == "2");
+}
+
+TEMPLATE_TEST_CASE("a bulk load may be larger than the buffers, over what is there and with more",
+                   "", in_file, in_memory) {
+    test_database<TestType> on(options{});
+    proving::content model{{"k00000100", "replaced"}, {"a", "first"}, {"z", noise(70'000)}};
+    on->update([&](auto& txn) { txn.load(model); });
+    auto const pairs = std::views::iota(0U, 9'000U) | std::views::transform([](unsigned i) {
+                           auto const size = i % 100 == 7 ? 20'000 + i : i % 1'500;
+                           return std::pair(proving::numbered("k", i), noise(size, i));
+                       });
+    {
+        auto txn = on->write();
+        auto const before = txn.view();
+        txn.put("pending", "1");
+        CHECK(txn.load(pairs) == 9'000);
+        CHECK(before.size() == 3);
+        CHECK((txn.get("k00000007") == noise(20'007, 7)));
+        txn.put("k00000007", "changed after the load");
+        txn.erase("k00000008");
+        CHECK(txn.erase(proving::numbered("k", 1000), proving::numbered("k", 2000)) == 1000);
+        txn.commit();
+    }
+    for (auto const [key, value] : pairs) model[key] = value;
+    model["pending"] = "1";
+    model["k00000007"] = "changed after the load";
+    model.erase("k00000008");
+    model.erase(model.lower_bound(proving::numbered("k", 1000)),
+                model.lower_bound(proving::numbered("k", 2000)));
+    CHECK(on->stats().live_bytes > 5U << 20U);
+    proving::must_hold(on->read(), model);
+    on.reopen();
+    proving::must_hold(on->read(), model);
+}
+
+TEMPLATE_TEST_CASE("savepoints may be nested, used again, and outlive what they saved", "", in_file,
+                   in_memory) {
+    test_database<TestType> on;
+    on->update([](auto& txn) { txn.put("base", "0"); });
+    auto txn = on->write();
+    auto const outer = txn.savepoint();
+    txn.put("a", "1");
+    auto const inner = txn.savepoint();
+    txn.erase_prefix("");
+    CHECK(txn.size() == 0);
+    txn.rollback_to(inner);
+    CHECK(txn.size() == 2);
+    txn.rollback_to(outer);
+    CHECK(txn.size() == 1);
+    txn.rollback_to(inner); // a moment that came after the one gone back to
+    CHECK(txn.get("a") == "1");
+    txn.put("pending", "dropped with the edits that are not folded yet");
+    txn.rollback_to(outer);
+    CHECK_FALSE(txn.contains("pending"));
+    auto const id = on->read().id();
+    CHECK(txn.commit() == id); // nothing is left to commit
+    test_database<TestType> other;
+    auto foreign = other->write();
+    CHECK(kind_of([&] { foreign.rollback_to(inner); }) == errc::invalid_argument);
+    foreign.put("still", "usable");
+    foreign.commit();
+    CHECK(other->get("still") == "usable");
+}
+
+TEMPLATE_TEST_CASE("what is given to a transaction may be its own, and change under its hands", "",
+                   in_file, in_memory) {
+    test_database<TestType> on;
+    auto txn = on->write();
+    std::string key = "a";
+    std::string value = noise(50);
+    txn.put(key, value);
+    key[0] = 'b';
+    value.assign(50, 'x');
+    CHECK(txn.get("a") == noise(50));
+    for (int i = 0; i < 100; ++i) { // views into the transaction as arguments to it
+        txn.put("a", *txn.get("a"));
+        auto const view = txn.view();
+        txn.put(view.first()->key, view.first()->value.substr(0, 49));
+        txn.put("copy", *txn.get("a"));
+    }
+    txn.put(*txn.get("a"), "a value as a key");
+    auto const view = txn.view();
+    CHECK(txn.erase(view.first()->key, view.last()->key) == 2);
+    CHECK(txn.size() == 1);
+    txn.commit();
+    CHECK(on->read().size() == 1);
+}
+
+TEMPLATE_TEST_CASE("limits of keys and values are those of the format, and refusals change nothing",
+                   "", in_file, in_memory) {
+    test_database<TestType> on;
+    auto txn = on->write();
+    for (auto const size :
+         {std::size_t{0}, std::size_t{1}, std::size_t{1024}, std::size_t{65535}}) {
+        txn.put(std::string(size, 'k'), std::to_string(size));
+    }
+    std::string const too_long(65536, 'k');
+    CHECK(kind_of([&] { txn.put(too_long, ""); }) == errc::key_too_large);
+    CHECK(kind_of([&] { txn.insert(too_long, ""); }) == errc::key_too_large);
+    CHECK(kind_of([&] { txn.modify(too_long, [](auto) { return "x"; }); }) == errc::key_too_large);
+    CHECK_FALSE(txn.erase(too_long));
+    CHECK_FALSE(txn.contains(too_long));
+    CHECK(txn.erase(too_long, too_long + "k") == 0);
+    CHECK(txn.size() == 4);
+    // Around the inline limit of 32 bytes, and around the piece of 1 MiB.
+    for (auto const size : {31U, 32U, 33U, (1U << 20U) - 1, 1U << 20U, (1U << 20U) + 1}) {
+        txn.put("v" + std::to_string(size), noise(size, size));
+    }
+    txn.commit();
+    on.reopen();
+    for (auto const size : {31U, 32U, 33U, (1U << 20U) - 1, 1U << 20U, (1U << 20U) + 1}) {
+        CHECK((on->get("v" + std::to_string(size)) == noise(size, size)));
+    }
+    CHECK(on->get(std::string(65535, 'k')) == "65535");
 }

@@ -106,6 +106,10 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
     std::uint64_t erase(std::string_view from, std::string_view to) {
         return open().erase_range(from, to);
     }
+    /// Erases all keys from `from` on. @return how many there were
+    std::uint64_t erase_from(std::string_view from) {
+        return open().erase_range(from, std::nullopt);
+    }
     /// Erases all keys that begin with `prefix`; "" erases everything. @return how many there were
     std::uint64_t erase_prefix(std::string_view prefix) {
         auto const end = tree::prefix_end(prefix);

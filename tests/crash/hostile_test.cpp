@@ -285,6 +285,23 @@ TEST_CASE("a tree whose nodes are shared a billion times is found out in no time
     CHECK_FALSE(result.clean);
 }
 
+TEST_CASE("a slot that names an end far behind the file does not make the file grow to it") {
+    // The slot is rejected, and what is written next begins behind what it names. It once began
+    // where the slot said, a terabyte away.
+    auto file = sample().file;
+    auto const newest = forged::newest_slot(file).value();
+    auto const at = format::slot_offset(1U - newest);
+    std::copy_n(file.begin() + static_cast<std::ptrdiff_t>(format::slot_offset(newest)), 128,
+                file.begin() + static_cast<std::ptrdiff_t>(at));
+    forged::store(file, at + 8, std::uint64_t{1000});
+    forged::store(file, at + 48, std::uint64_t{1} << 40U);
+    forged::fix_checksums(file);
+    auto const result = ask(file);
+    CHECK(result.opened);
+    CHECK(result.older);
+    CHECK(result.written);
+}
+
 TEST_CASE("a node that has the size of no node is not taken for a value that was verified") {
     // The table of what is verified knows values by a size that no node may have. A node of that
     // size at the place of a value went unchecked, and reading it left its bytes.

@@ -1,47 +1,96 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/store/check.hpp>
 
-#include <coppice/database.hpp>
+#include <forged_file.hpp>
+#include <test_database.hpp>
 
 #include <catch2/catch.hpp>
 
+#include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 using namespace coppice;
 
-TEST_CASE("a check compares every checksum anew, also of what was read before") {
-    storage::memory_medium medium;
-    memory_database db(medium, {.preallocate_bytes = 0});
-    for (int i = 0; i < 50; ++i) {
-        db.update(
-            [&](auto& txn) {
-                txn.put(std::to_string(i), std::string(static_cast<std::size_t>(500 * i), 'v'));
-            },
-            durability::lazy);
-    }
-    CHECK(db.get("1").has_value());
-    auto const sound = db.check();
-    CHECK(sound.clean());
-    CHECK(sound.entries == 50);
-    CHECK(sound.commits == 51);
-    CHECK(sound.bytes == db.stats().live_bytes - 12288 - 136);
+namespace {
 
-    // The last byte of a node of the newest commit, just before its record.
-    auto const file = medium.open(storage::access::read_write);
-    auto const root = db.read().state()->user().root.node;
-    auto const damage = [&](std::uint64_t at) {
-        std::byte byte{};
-        static_cast<void>(file->read(at, {&byte, 1}));
-        byte ^= std::byte{4};
-        file->write(at, {&byte, 1});
-    };
-    damage(root.offset() + 20);
-    CHECK_FALSE(db.check().clean());
-    CHECK(db.get("1").has_value()); // verified before the damage
-    damage(root.offset() + 20);
-    CHECK(db.check().clean());
-    // An old commit record is part of the chain.
-    auto const old = db.read(commit_id{3}).state()->at();
-    damage(old.offset + 30);
-    CHECK(db.check().findings.size() == 1);
+/// A database in memory that stays open while its bytes change.
+struct bench {
+    bench() {
+        for (unsigned i = 0; i < 40; ++i) {
+            db.update([&](auto& txn) { txn.put(proving::numbered("k", i), proving::noise(i)); });
+        }
+        db.update([](auto& txn) { txn.put("large", proving::noise((1U << 20U) + 10)); });
+        storage = medium.open(storage::access::read_write);
+    }
+    [[nodiscard]] store::check_report check() const { return db.check(); }
+    void flip(std::uint64_t offset) {
+        std::vector<std::byte> byte(1);
+        REQUIRE(storage->read(offset, byte) == 1);
+        byte[0] ^= std::byte{2};
+        storage->write(offset, byte);
+    }
+
+    storage::memory_medium medium;
+    memory_database db{medium, proving::tiny()};
+    std::shared_ptr<storage::memory_storage> storage;
+};
+
+} // namespace
+
+TEST_CASE("a sound database is clean, and the report counts what is there") {
+    bench const on;
+    auto const report = on.check();
+    CHECK(report.clean());
+    CHECK(report.entries == 41);
+    CHECK(report.commits == 42);
+    CHECK(report.leaves > 1);
+    CHECK(report.nodes > report.leaves);
+}
+
+TEST_CASE(
+    "damage anywhere in what the newest commit relies on is found, though it was read before") {
+    bench on;
+    proving::must_hold(on.db.read(), [&] {
+        proving::content all;
+        for (auto const [key, value] : on.db.read().all()) all.emplace(key, value);
+        return all;
+    }());
+    auto const places = forged::reachable(proving::bytes_of(*on.storage));
+    std::size_t tried = 0;
+    for (auto const& place : places) {
+        if (place.what == "header" || place.what == "slot" || place.what == "record") continue;
+        for (auto const at :
+             {place.offset, place.offset + place.size / 2, place.offset + place.size - 1}) {
+            INFO(place.what << " at " << place.offset << ", byte " << at);
+            on.flip(at);
+            CHECK_FALSE(on.check().clean());
+            on.flip(at);
+            ++tried;
+        }
+    }
+    CHECK(tried > 60);
+    CHECK(on.check().clean());
+}
+
+TEST_CASE("damage in an old commit record is found, and the walk ends there") {
+    bench on;
+    auto state = on.db.read().state();
+    for (int i = 0; i < 10; ++i) state = store::previous_state(*state);
+    on.flip(state->at().offset + 24);
+    auto const report = on.check();
+    REQUIRE(report.findings.size() == 1);
+    CHECK(report.findings[0].offset == state->at().offset);
+    CHECK(report.commits == 10);
+    CHECK(report.entries == 41);
+}
+
+TEST_CASE("a check does not depend on what was chosen about checksums") {
+    bench on;
+    memory_database const careless(on.medium, {.verify = verify::never, .preallocate_bytes = 0});
+    CHECK(careless.check().clean());
+    auto const root = on.db.read().state()->user().root.node;
+    on.flip(root.offset() + root.size_bytes() - 1);
+    CHECK_FALSE(careless.check().clean());
 }

@@ -1,78 +1,201 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/store/compact.hpp>
 
-#include <coppice/database.hpp>
-
-#include <failing_medium.hpp>
+#include <faulty_medium.hpp>
+#include <test_database.hpp>
 
 #include <catch2/catch.hpp>
 
-#include <map>
+#include <algorithm>
+#include <optional>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 using namespace coppice;
+using faulty::call;
+using proving::content;
+using proving::in_file;
+using proving::in_memory;
+using proving::kind_of;
+using proving::test_database;
 
-TEST_CASE("whichever operation of a compaction fails, the database is whole") {
-    using failing_database = basic_database<failing::medium>;
-    int fired = 0;
-    for (std::uint64_t nth = 1;; ++nth) {
-        auto const plan = std::make_shared<failing::plan>();
-        failing::medium medium(plan);
-        failing_database db(medium, {.preallocate_bytes = 0});
-        std::map<std::string, std::string> model;
-        for (int i = 0; i < 100; ++i) model[std::to_string(i)] = std::string(900, 'v');
-        model["large"] = std::string((1U << 20U) + 5000, 'L');
-        db.update([&](auto& txn) {
-            for (auto const& [key, value] : model) txn.put(key, value);
-        });
-        auto const held = db.read();
-        *plan = {.fail_at = nth};
-        bool failed = false;
-        errc kind{};
-        try {
-            db.compact();
-        } catch (error const& e) {
-            failed = true;
-            kind = e.kind();
-            ++fired;
-        }
-        plan->fail_at = 0;
-        CHECK_FALSE(medium.discard_fresh());
-        CHECK(held.size() == model.size());
-        auto const last = kind == errc::sync_failed; // after the rename the old handle is done
-        failing_database reopened(medium, {.preallocate_bytes = 0});
-        auto& usable = last ? reopened : db;
-        usable.update([](auto& txn) { txn.put("after", "1"); });
-        auto const now = usable.read();
-        CHECK(now.size() == model.size() + 1);
-        for (auto const& [key, value] : model) CHECK(now.get(key) == value);
-        CHECK(usable.check().clean());
-        if (!failed) break;
-    }
-    CHECK(fired >= 5);
-}
+namespace {
 
-TEST_CASE("a compacted tree is dense, shares nothing, and keeps id, time and note") {
-    memory_database db(storage::memory_medium(), {.preallocate_bytes = 0});
-    for (int i = 0; i < 300; ++i) {
+/// Many small commits with values inline, out of line and with a table, and erasures.
+template <typename Database> content grow(Database& db) {
+    content model = proving::numbered_entries(300);
+    model["large"] = proving::noise((std::size_t{2} << 20U) + 3);
+    db.update([&](auto& txn) { txn.load(model); });
+    for (int i = 0; i < 20; ++i) {
+        auto const key = proving::numbered("k", static_cast<std::uint64_t>(i) * 13);
         db.update(
             [&](auto& txn) {
-                for (int j = 0; j < 20; ++j) {
-                    txn.put(std::to_string((i * 7919 + j * 104729) % 5000), std::string(100, 'v'));
+                txn.erase(key);
+                txn.put(key + "+", proving::noise(100));
+            },
+            durability::lazy, "round " + std::to_string(i));
+        model.erase(key);
+        model[key + "+"] = proving::noise(100);
+    }
+    return model;
+}
+
+} // namespace
+
+TEMPLATE_TEST_CASE("a compaction keeps the commit, its content, note and time, and no history", "",
+                   in_file, in_memory) {
+    test_database<TestType> on;
+    auto const model = grow(*on);
+    auto const before = on->read();
+    auto const figures = on->stats();
+    CHECK(on->compact());
+    auto const after = on->read();
+    proving::must_hold(after, model);
+    proving::must_hold(before, model);
+    CHECK(after.id() == before.id());
+    CHECK(after.note() == before.note());
+    CHECK(after.time() == before.time());
+    auto const now = on->stats();
+    CHECK(now.commits == 1);
+    CHECK(now.garbage_bytes == 0);
+    CHECK(now.generation == figures.generation + 1);
+    CHECK(now.durable == now.newest);
+    CHECK(now.file_bytes == now.valid_bytes);
+    CHECK(now.valid_bytes < figures.valid_bytes);
+    CHECK(on->read(after.id()).size() == model.size());
+    CHECK(kind_of([&] { static_cast<void>(on->read(commit_id{after.id().value - 1})); }) ==
+          errc::history_gone);
+    // A second one makes the same tree of it.
+    CHECK(on->compact());
+    CHECK(on->stats().valid_bytes == now.valid_bytes);
+    on.reopen();
+    proving::must_hold(on->read(), model);
+}
+
+TEMPLATE_TEST_CASE("an empty database can be compacted, and one that becomes empty", "", in_file,
+                   in_memory) {
+    test_database<TestType> on;
+    CHECK(on->compact());
+    CHECK(on->read().empty());
+    CHECK(on->read().id() == commit_id{1});
+    on->update([](auto& txn) { txn.put("a", "1"); }, {}, "noted");
+    CHECK(on->compact({.keep = [](auto, auto) { return false; }}));
+    auto const emptied = on->read();
+    CHECK(emptied.empty());
+    CHECK(emptied.id() == commit_id{3});
+    CHECK(emptied.note().empty());
+    on->update([](auto& txn) { txn.put("b", "2"); });
+    CHECK(on->read().id() == commit_id{4});
+}
+
+TEMPLATE_TEST_CASE("the filter sees every entry with its whole value, progress ends at all", "",
+                   in_file, in_memory) {
+    test_database<TestType> on;
+    auto model = grow(*on);
+    content seen;
+    std::uint64_t last = 0;
+    CHECK(on->compact({.keep =
+                           [&](auto key, auto value) {
+                               seen.emplace(key, value);
+                               return key.ends_with('+') || key == "large";
+                           },
+                       .progress =
+                           [&](auto done, auto all) {
+                               CHECK(done >= last);
+                               CHECK(all == model.size());
+                               last = done;
+                               return true;
+                           }}));
+    CHECK((seen == model));
+    CHECK(last == model.size());
+    std::erase_if(model, [](auto const& each) {
+        return !each.first.ends_with('+') && each.first != "large";
+    });
+    proving::must_hold(on->read(), model);
+}
+
+TEMPLATE_TEST_CASE("a compaction that is stopped or thrown out of changes nothing", "", in_file,
+                   in_memory) {
+    test_database<TestType> on;
+    auto const model = grow(*on);
+    auto const before = on->stats();
+    int calls = 0;
+    CHECK_FALSE(on->compact({.progress = [&](auto, auto) { return ++calls < 1; }}));
+    CHECK_THROWS_AS(on->compact({.keep = [](auto, auto) -> bool { throw std::logic_error("x"); }}),
+                    std::logic_error);
+    CHECK_THROWS_AS(on->compact({.progress = [](auto, auto) -> bool { throw 7; }}), int);
+    auto const after = on->stats();
+    CHECK(after.generation == before.generation);
+    CHECK(after.valid_bytes == before.valid_bytes);
+    CHECK_FALSE(on.place().medium().discard_fresh());
+    proving::must_hold(on->read(), model);
+    on->update([](auto& txn) { txn.put("goes on", "yes"); });
+}
+
+TEST_CASE("a compacted tree is dense") {
+    memory_database db;
+    for (unsigned i = 0; i < 300; ++i) {
+        db.update(
+            [&](auto& txn) {
+                for (unsigned j = 0; j < 20; ++j) {
+                    txn.put(proving::numbered("k", (i * 7919 + j * 104'729) % 5000),
+                            std::string(100, 'v'));
                 }
             },
-            durability::lazy, "note " + std::to_string(i));
+            durability::lazy);
     }
-    auto const before = db.read();
+    CHECK(db.check().leaf_fill(db.stats().nodes) < 0.9);
     CHECK(db.compact());
-    auto const after = db.read();
-    CHECK(after.id() == before.id());
-    CHECK(after.time() == before.time());
-    CHECK(after.note() == before.note());
-    CHECK(std::ranges::equal(before, after));
-    auto const report = db.check();
-    CHECK(report.clean());
-    CHECK(report.commits == 1);
-    CHECK(report.leaf_fill(db.stats().nodes) > 0.95);
-    CHECK(db.stats().garbage_bytes == 0);
+    CHECK(db.check().leaf_fill(db.stats().nodes) > 0.95);
+}
+
+TEST_CASE("a compaction syncs the fresh file, then renames it, then syncs the name") {
+    faulty::medium medium;
+    basic_database<faulty::medium> db(medium, proving::tiny());
+    grow(db);
+    medium.told().begin_anew();
+    CHECK(db.compact());
+    std::vector<call> order;
+    for (auto const& each : medium.told().log) {
+        if (each.what != call::write && each.what != call::discard) order.push_back(each.what);
+    }
+    CHECK(order == std::vector<call>{call::fresh, call::sync, call::rename, call::sync_name});
+    auto const& log = medium.told().log;
+    auto const renamed = std::find_if(log.begin(), log.end(),
+                                      [](auto const& each) { return each.what == call::rename; });
+    CHECK(std::none_of(renamed, log.end(), [](auto const& e) { return e.what == call::write; }));
+}
+
+TEST_CASE("whatever call of a compaction fails, the database is whole, and works when opened") {
+    std::size_t tried = 0;
+    for (auto const what : {call::fresh, call::write, call::sync, call::rename, call::sync_name}) {
+        for (std::uint64_t n = 0;; ++n) {
+            INFO(faulty::name_of(what) << " number " << n);
+            faulty::medium medium;
+            std::optional<basic_database<faulty::medium>> db(std::in_place, medium,
+                                                             proving::tiny());
+            auto const model = grow(*db);
+            medium.told().fail_after(what, n);
+            auto const kind = kind_of([&] { db->compact(); });
+            if (medium.told().failures == 0) {
+                CHECK_FALSE(kind.has_value());
+                break;
+            }
+            ++tried;
+            CHECK(kind == (what == call::sync_name ? errc::sync_failed : errc::io_failed));
+            CHECK_FALSE(medium.discard_fresh());
+            proving::must_hold(db->read(), model);
+            if (kind == errc::io_failed) {
+                CHECK(db->compact());
+                CHECK(db->stats().garbage_bytes == 0);
+            }
+            db.reset();
+            db.emplace(medium, proving::tiny());
+            proving::must_hold(db->read(), model);
+            db->update([](auto& txn) { txn.put("goes on", "yes"); });
+            CHECK(db->check().clean());
+        }
+    }
+    CHECK(tried >= 7);
 }

@@ -1,31 +1,119 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/store/history.hpp>
 
-#include <coppice/database.hpp>
+#include <test_database.hpp>
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 using namespace coppice;
+using proving::kind_of;
 
-TEST_CASE("the chain leads from each state to the one before it, and by id to any of them") {
-    memory_database db;
-    for (int i = 0; i < 300; ++i) {
-        db.update([&](auto& txn) { txn.put("n", std::to_string(i)); }, durability::lazy);
+namespace {
+
+/// A database of many commits: number i puts i.
+struct bench {
+    explicit bench(unsigned commits) {
+        auto chosen = proving::tiny();
+        chosen.durability = durability::lazy;
+        memory_database db(medium, chosen);
+        for (unsigned i = 2; i <= commits; ++i) {
+            db.update([&](auto& txn) { txn.put("n", std::to_string(i)); }, {},
+                      "note " + std::to_string(i));
+        }
+        newest = db.read().state();
     }
-    auto const newest = db.read().state();
-    auto state = newest;
-    for (std::uint64_t id = 301; id >= 1; --id) {
-        REQUIRE(state);
+    [[nodiscard]] std::string content(store::revision_ptr const& state) const {
+        auto const now = snapshot(state);
+        return std::string(now.get("n").value_or("nothing"));
+    }
+
+    storage::memory_medium medium;
+    store::revision_ptr newest;
+};
+
+} // namespace
+
+TEST_CASE("walking back meets every commit once, with its content and note") {
+    bench const on(150);
+    std::uint64_t id = 150;
+    for (auto state = on.newest; state; state = store::previous_state(*state)) {
         CHECK(state->record().commit_id == id);
-        auto const found = store::state_at(newest, commit_id{id});
-        CHECK(found->at() == state->at());
-        CHECK(found->user() == state->user());
-        CHECK(found->limit_offset() == state->limit_offset());
-        state = store::previous_state(*state);
+        CHECK(on.content(state) == (id == 1 ? "nothing" : std::to_string(id)));
+        auto const told = store::describe(state->record(), id < 5);
+        CHECK(told.id == commit_id{id});
+        CHECK(told.note == (id == 1 ? "" : "note " + std::to_string(id)));
+        CHECK(told.entries == (id == 1 ? 0U : 1U));
+        CHECK(told.durable == (id < 5));
+        --id;
     }
-    CHECK_FALSE(state);
-    CHECK_THROWS_AS(store::state_at(newest, commit_id{302}), error);
-    CHECK_THROWS_AS(store::state_at(newest, commit_id{0}), error);
+    CHECK(id == 0);
+}
+
+TEST_CASE("every commit is found by its number from every later one") {
+    bench const on(90);
+    std::vector<store::revision_ptr> states;
+    for (auto state = on.newest; state; state = store::previous_state(*state)) {
+        states.push_back(state);
+    }
+    for (auto const& from : states) {
+        for (std::uint64_t id = 1; id <= from->record().commit_id; ++id) {
+            auto const found = store::state_at(from, {id});
+            if (found->at() != states[90 - id]->at() ||
+                found->limit_offset() != states[90 - id]->limit_offset()) {
+                FAIL("commit " << id << " from " << from->record().commit_id);
+            }
+        }
+        CHECK(kind_of([&] {
+                  static_cast<void>(store::state_at(from, {from->record().commit_id + 1}));
+              }) == errc::history_gone);
+    }
+    CHECK(kind_of([&] { static_cast<void>(store::state_at(on.newest, {0})); }) ==
+          errc::history_gone);
+    CHECK(store::state_at(on.newest, {90}).get() == on.newest.get());
+}
+
+TEST_CASE("a commit is found in a logarithmic number of steps") {
+    bench on(2001);
+    // All records but those on the way may be damaged: the way shows by what can be damaged. A
+    // record is on the way to few others, so nearly every flip leaves nearly every search intact.
+    auto const storage = on.medium.open(storage::access::read_write);
+    std::vector<std::uint64_t> offsets;
+    for (auto state = on.newest; state; state = store::previous_state(*state)) {
+        offsets.push_back(state->at().offset);
+    }
+    for (std::uint64_t const goal : {1U, 2U, 3U, 500U, 1023U, 1024U, 1025U, 1999U}) {
+        std::size_t needed = 0;
+        for (std::size_t i = 1; i < offsets.size(); ++i) {
+            std::array<std::byte, 1> byte{};
+            REQUIRE(storage->read(offsets[i] + 8, byte) == 1);
+            auto const flipped = std::array{byte[0] ^ std::byte{1}};
+            storage->write(offsets[i] + 8, flipped);
+            if (kind_of([&] { static_cast<void>(store::state_at(on.newest, {goal})); })) ++needed;
+            storage->write(offsets[i] + 8, byte);
+        }
+        INFO("commit " << goal << " needs " << needed << " records");
+        CHECK(needed >= 1);
+        CHECK(needed <= 45); // at most two for each of the two digits of 11 levels
+    }
+}
+
+TEST_CASE("a record that stands for several commits answers for each of them") {
+    // Version 0 writes no such record, but reads them: a commit record names the last id and how
+    // many come before it.
+    bench const on(6);
+    auto record = on.newest->record();
+    record.id_span = 3;
+    store::revision_ptr const wide(new store::revision(on.newest->shared_image(), record,
+                                                       on.newest->at(), on.newest->limit_offset()));
+    for (std::uint64_t id = 3; id <= 6; ++id) {
+        CHECK(store::state_at(wide, {id}).get() == wide.get());
+    }
+    CHECK(store::state_at(wide, {2})->record().commit_id == 2);
 }

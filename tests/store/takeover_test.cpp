@@ -68,28 +68,61 @@ std::vector<row> rows() {
     auto const broken = found_rejected(slot_state::broken, 0);
     auto const none = std::optional<format::live_page>();
     return {
-        {"idle, the newest is marked", both, page(8, false), false,
+        {"idle, the newest is marked",
+         both,
+         page(8, false),
+         false,
          {.durable_index = 0, .append_offset = 20000, .marked = true}},
-        {"idle, the newest is lazy and the one before it marked", both, page(7, false), false,
+        {"idle, the newest is lazy and the one before it marked",
+         both,
+         page(7, false),
+         false,
          {.durable_index = 1, .append_offset = 20000, .marked = true}},
-        {"busy, but the sync of the newest returned", both, page(8, true), false,
+        {"busy, but the sync of the newest returned",
+         both,
+         page(8, true),
+         false,
          {.durable_index = 0, .append_offset = 20000, .marked = true}},
-        {"busy, nobody vouches for the newest", both, page(7, true), false,
+        {"busy, nobody vouches for the newest",
+         both,
+         page(7, true),
+         false,
          {.append_offset = 20000, .rewrite = true, .must_sync = true}},
-        {"idle, but the mark names neither slot", both, page(3, false), false,
+        {"idle, but the mark names neither slot",
+         both,
+         page(3, false),
+         false,
          {.append_offset = 20000, .rewrite = true, .must_sync = true}},
-        {"no page of this boot", both, none, false,
+        {"no page of this boot",
+         both,
+         none,
+         false,
          {.append_offset = 20000, .rewrite = true, .must_sync = true}},
         {"a page of another boot", both, none, true, {.append_offset = 20000, .must_sync = true}},
-        {"a rejected slot, in this boot", good, page(7, true), false,
+        {"a rejected slot, in this boot",
+         good,
+         page(7, true),
+         false,
          {.durable_index = 1, .append_offset = 24008, .zero = {true, false}, .must_sync = true}},
-        {"a rejected slot that ends low, in this boot", low, none, false,
+        {"a rejected slot that ends low, in this boot",
+         low,
+         none,
+         false,
          {.durable_index = 1, .append_offset = 16000, .zero = {true, false}, .must_sync = true}},
-        {"a rejected slot, after another boot", good, none, true,
+        {"a rejected slot, after another boot",
+         good,
+         none,
+         true,
          {.durable_index = 1, .append_offset = 16000, .zero = {true, false}, .must_sync = true}},
-        {"a broken slot, in this boot", broken, none, false,
+        {"a broken slot, in this boot",
+         broken,
+         none,
+         false,
          {.durable_index = 1, .append_offset = 30008, .zero = {true, false}, .must_sync = true}},
-        {"a broken slot, after another boot", broken, none, true,
+        {"a broken slot, after another boot",
+         broken,
+         none,
+         true,
          {.durable_index = 1, .append_offset = 16000, .zero = {true, false}, .must_sync = true}},
     };
 }
@@ -166,9 +199,8 @@ TEST_CASE("bytes that do not read as they were verified are not taken over") {
     std::array<std::byte, 1> const other{std::byte{0xEE}};
     file.storage->write(found.slot().verify_from + 50, other);
     file.medium.told().begin_anew();
-    CHECK(kind_of([&] {
-              store::carry_out(plan, *file.storage, found.slot(), found.index);
-          }) == errc::corrupt);
+    CHECK(kind_of([&] { store::carry_out(plan, *file.storage, found.slot(), found.index); }) ==
+          errc::corrupt);
     CHECK(file.medium.told().log.empty());
 }
 

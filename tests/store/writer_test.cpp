@@ -1,154 +1,314 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/store/writer.hpp>
 
-#include <coppice/database.hpp>
-
-#include <failing_medium.hpp>
+#include <faulty_medium.hpp>
+#include <test_database.hpp>
 
 #include <catch2/catch.hpp>
 
-#include <cstdio>
-#include <map>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
 #include <optional>
-#include <set>
 #include <string>
+#include <vector>
 
 using namespace coppice;
+using faulty::call;
+using proving::content;
+using proving::kind_of;
+using proving::noise;
 
 namespace {
 
-using failing_database = basic_database<failing::medium>;
+using faulty_database = basic_database<faulty::medium>;
 
-void put(failing_database& db, std::string const& key, std::optional<durability> how = {}) {
-    db.update([&](auto& txn) { txn.put(key, std::string(200, 'v')); }, how);
+/// A database whose calls are counted, with the first take-over behind it.
+struct bench {
+    explicit bench(options with = proving::tiny()) : chosen(std::move(with)) {
+        db.emplace(medium, chosen);
+        put("first", "1");
+        medium.told().begin_anew();
+    }
+    commit_id put(std::string const& key, std::string_view value,
+                  std::optional<durability> how = {}) {
+        return db->update([&](auto& txn) { txn.put(key, value); }, how);
+    }
+    [[nodiscard]] std::uint64_t syncs() const { return medium.told().count(call::sync); }
+    [[nodiscard]] std::uint64_t syncs_of(std::function<void()> const& work) const {
+        medium.told().begin_anew();
+        work();
+        return syncs();
+    }
+    void reopen() {
+        db.reset();
+        db.emplace(medium, chosen);
+    }
+
+    options chosen;
+    faulty::medium medium;
+    std::optional<faulty_database> db;
+};
+
+} // namespace
+
+TEST_CASE("a commit takes exactly the syncs that its durability promises") {
+    bench on;
+    for (int i = 0; i < 5; ++i) {
+        CHECK(on.syncs_of([&] { on.put("a", noise(20)); }) == 1);
+        CHECK(on.syncs_of([&] { on.put("b", noise(90), durability::lazy); }) == 0);
+        CHECK(on.syncs_of([&] { on.put("c", noise(90), durability::two_sync); }) == 2);
+        CHECK(on.syncs_of([&] { on.put("d", noise(9), durability::sync); }) == 1);
+    }
+    auto const& told = on.medium.told();
+    CHECK(told.count(call::sync_name) == 0);
+    CHECK(on.syncs_of([&] { on.db->update([](auto&) {}); }) == 0);
+    on.put("e", "5", durability::lazy);
+    CHECK(on.syncs_of([&] { on.db->update([](auto&) {}, durability::lazy); }) == 0);
+    CHECK(on.syncs_of([&] { on.db->update([](auto&) {}); }) == 1);
+    on.put("e", "6", durability::lazy);
+    CHECK(on.syncs_of([&] { on.db->sync(); }) == 1);
+    CHECK(on.syncs_of([&] { on.db->sync(); }) == 0);
+    CHECK(on.db->stats().unsynced_bytes == 0);
+}
+
+TEST_CASE("a small commit is two writes: its bytes in one, and the slot") {
+    bench on;
+    on.put("a", noise(200));
+    auto const& log = on.medium.told().log;
+    REQUIRE(on.medium.told().count(call::write) == 2);
+    std::vector<faulty::entry> calls;
+    for (auto const& each : log) {
+        if (each.what == call::write || each.what == call::sync) calls.push_back(each);
+    }
+    REQUIRE(calls.size() == 3);
+    CHECK(calls[0].offset >= 12288);
+    CHECK(calls[0].offset + calls[0].size_bytes == on.db->stats().valid_bytes);
+    CHECK((calls[1].offset == 4096 || calls[1].offset == 8192));
+    CHECK(calls[1].size_bytes == format::superblock_bytes);
+    CHECK(calls[2].what == call::sync);
+}
+
+TEST_CASE("a large commit, a bulk load and a stream use two syncs, so that opening sums nothing") {
+    auto chosen = proving::tiny();
+    chosen.two_sync_above_bytes = 5000;
+    bench on(chosen);
+    CHECK(on.syncs_of([&] { on.put("small", noise(3000)); }) == 1);
+    CHECK(on.syncs_of([&] { on.put("large", noise(6000)); }) == 2);
+    CHECK(on.syncs_of([&] { on.put("large and lazy", noise(6000), durability::lazy); }) == 2);
+    auto const entries = proving::numbered_entries(10);
+    CHECK(on.syncs_of([&] { on.db->update([&](auto& txn) { txn.load(entries); }); }) == 2);
+    CHECK(on.syncs_of([&] {
+        on.db->update([&](auto& txn) {
+            auto stream = txn.put_stream("s", 4);
+            stream.write("four");
+            stream.finish();
+        });
+    }) == 2);
+    auto const storage = on.medium.open(storage::access::read_only);
+    auto const file = store::recognise(storage, verify::first_touch, "");
+    auto const slots = store::read_slots(*storage, file.header());
+    auto const& newest = slots.slots[*slots.newest()].slot;
+    CHECK(newest.verify_from == newest.end_offset);
+}
+
+TEST_CASE("lazy commits are synced as soon as more than the limit is not") {
+    auto chosen = proving::tiny();
+    chosen.unsynced_limit_bytes = 20'000;
+    bench on(chosen);
+    std::uint64_t most = 0;
+    for (int i = 0; i < 100; ++i) {
+        on.put("a", noise(1000), durability::lazy);
+        most = std::max(most, on.db->stats().unsynced_bytes);
+    }
+    CHECK(on.syncs() >= 5);
+    CHECK(on.syncs() <= 12);
+    CHECK(most <= 20'000 + 2'000);
+    CHECK(most > 10'000);
+}
+
+TEST_CASE("padded commits end at a block, and files without padding do not") {
+    auto chosen = proving::tiny();
+    chosen.pad_commits = true;
+    bench on(chosen);
+    for (int i = 0; i < 5; ++i) {
+        on.put("a", noise(300));
+        CHECK(on.db->stats().valid_bytes % format::block_bytes == 0);
+    }
+    on.reopen();
+    CHECK(on.db->get("a") == noise(300));
+    CHECK(on.db->check().clean());
+}
+
+TEST_CASE("small durable commits write zeros ahead, others do not, and closing cuts them off") {
+    auto chosen = proving::tiny();
+    chosen.preallocate_bytes = 1 << 20;
+    bench on(chosen);
+    auto const ahead = [&] {
+        auto const stats = on.db->stats();
+        return stats.file_bytes - stats.valid_bytes;
+    };
+    CHECK(ahead() > 0);
+    auto const before = ahead();
+    auto const file_bytes = on.db->stats().file_bytes;
+    on.put("a", noise(20));
+    CHECK(ahead() < before);
+    CHECK(on.db->stats().file_bytes == file_bytes);
+    on.put("b", noise(500'000), durability::lazy);
+    CHECK(ahead() == 0);
+    // What cannot be written ahead is no failure.
+    on.medium.told().fail_after(call::write, 0);
+    on.put("c", noise(20));
+    CHECK(on.medium.told().failures == 1);
+    CHECK(on.db->get("c") == noise(20));
+    on.put("d", noise(70'000));
+    CHECK(ahead() > 0);
+    auto const valid = on.db->stats().valid_bytes;
+    on.reopen();
+    CHECK(on.db->stats().file_bytes == valid);
+}
+
+// ---- failures --------------------------------------------------------------------------------
+
+namespace {
+
+content const before_failure{{"a", noise(50, 1)}, {"first", "1"}};
+
+/// Tries a commit of several kinds while one call fails. @return did the call fail?
+bool try_commit(call what, std::uint64_t n, durability how, bool half, bool spilled) {
+    bench on;
+    on.put("a", before_failure.at("a"));
+    on.medium.told().half_written = half;
+    on.medium.told().for_ever = half;
+    on.medium.told().fail_after(what, n);
+    auto const entries = spilled ? proving::numbered_entries(20) : content();
+    auto after = before_failure;
+    after.insert(entries.begin(), entries.end());
+    after["b"] = noise(70, 2);
+    {
+        auto txn = on.db->write();
+        auto const kind = kind_of([&] {
+            if (spilled) txn.load(entries);
+            txn.put("b", noise(70, 2));
+            txn.commit(how);
+        });
+        if (on.medium.told().failures == 0) return false;
+        CHECK(on.db->read().id() == commit_id{3});
+        proving::must_hold(on.db->read(), before_failure);
+        if (kind == errc::io_failed) {
+            // Nothing happened, and the same transaction goes on.
+            CHECK(txn.is_open());
+            on.medium.told().begin_anew();
+            if (spilled) txn.load(entries);
+            txn.put("b", noise(70, 2));
+            txn.commit(how);
+            proving::must_hold(on.db->read(), after);
+        } else {
+            CHECK(kind == errc::sync_failed);
+            CHECK_FALSE(txn.is_open());
+            CHECK(kind_of([&] { static_cast<void>(on.db->write()); }) == errc::sync_failed);
+            CHECK(kind_of([&] { on.db->sync(); }) == errc::sync_failed);
+            CHECK(kind_of([&] { on.db->compact(); }) == errc::sync_failed);
+        }
+    }
+    on.medium.told().begin_anew();
+    on.reopen();
+    proving::must_hold(on.db->read(), on.db->read().id() == commit_id{3} ? before_failure : after);
+    CHECK(on.db->check().clean());
+    on.put("goes on", "yes");
+    on.reopen();
+    CHECK(on.db->get("goes on") == "yes");
+    CHECK(on.db->check().clean());
+    return true;
 }
 
 } // namespace
 
-TEST_CASE("a durable commit syncs once, a lazy one never, two_sync and large ones twice") {
-    auto const plan = std::make_shared<failing::plan>();
-    failing_database db(failing::medium(plan), {.two_sync_above_bytes = 100'000});
-    put(db, "warm up");
-    auto const syncs_of = [&](auto const& work) {
-        auto const before = plan->syncs;
-        work();
-        return plan->syncs - before;
-    };
-    CHECK(syncs_of([&] { put(db, "a", durability::sync); }) == 1);
-    CHECK(syncs_of([&] { put(db, "b", durability::lazy); }) == 0);
-    CHECK(syncs_of([&] { put(db, "c", durability::lazy); }) == 0);
-    CHECK(syncs_of([&] { db.sync(); }) == 1);
-    CHECK(syncs_of([&] { db.sync(); }) == 0);
-    CHECK(syncs_of([&] { put(db, "d", durability::two_sync); }) == 2);
-    CHECK(syncs_of(
-              [&] { db.update([](auto& txn) { txn.put("e", std::string(100'001, 'L')); }); }) == 2);
-    CHECK(
-        syncs_of([&] {
-            db.update([](auto& txn) { txn.load(std::map<std::string, std::string>{{"f", "1"}}); });
-        }) == 2);
-    CHECK(syncs_of([&] { db.update([](auto&) {}); }) == 0);
-    CHECK(syncs_of([&] { put(db, "g", durability::lazy); }) == 0);
-    CHECK(syncs_of([&] { db.update([](auto&) {}); }) == 1); // makes the lazy one durable
-}
-
-TEST_CASE("when too much is unsynced, the next commit syncs before it goes on") {
-    auto const plan = std::make_shared<failing::plan>();
-    failing_database db(failing::medium(plan), {.unsynced_limit_bytes = 10'000});
-    auto const before = plan->syncs;
-    for (int i = 0; i < 100; ++i) put(db, std::to_string(i), durability::lazy);
-    CHECK(plan->syncs > before);
-    CHECK(db.stats().unsynced_bytes <= 10'000 + 8192);
-    CHECK(db.read().size() == 100);
-}
-
-TEST_CASE("a commit is one write of data and one of the slot") {
-    auto const plan = std::make_shared<failing::plan>();
-    failing_database db(failing::medium(plan), {.preallocate_bytes = 0});
-    put(db, "warm up");
-    auto const before = plan->writes;
-    put(db, "a");
-    CHECK(plan->writes - before == 2);
-}
-
-TEST_CASE("whichever operation of a commit fails, the outcome is as the error says") {
-    std::set<std::string> kinds;
-    int fired = 0;
-    for (auto const how : {durability::sync, durability::lazy, durability::two_sync}) {
-        for (auto const for_ever : {false, true}) {
-            for (std::uint64_t nth = 1;; ++nth) {
-                auto const plan = std::make_shared<failing::plan>();
-                failing::medium const medium(plan);
-                failing_database db(medium, {.preallocate_bytes = 0});
-                put(db, "before");
-                *plan = {.fail_at = nth, .for_ever = for_ever};
-                std::optional<errc> told;
-                try {
-                    put(db, "new", how);
-                } catch (error const& e) {
-                    told = e.kind();
-                }
-                if (!told) break; // nothing failed any more
-                ++fired;
-                kinds.insert(plan->failed);
-                auto const harmless = plan->failed == "data write";
-                CHECK(*told == (harmless ? errc::io_failed : errc::sync_failed));
-                auto const now = db.read();
-                CHECK(now.size() == 1);
-                plan->fail_at = 0;
-                if (harmless) {
-                    put(db, "new");
-                    CHECK(db.read().size() == 2);
-                    continue;
-                }
-                CHECK_THROWS_AS(put(db, "again"), error);
-                CHECK(now.contains("before"));
-                failing_database reopened(medium, {.preallocate_bytes = 0});
-                auto const after = reopened.read();
-                CHECK((after.size() == 1 || after.size() == 2));
-                put(reopened, "goes on");
-                CHECK(reopened.read().contains("before"));
-                CHECK(reopened.read().contains("goes on"));
-                CHECK(reopened.check().clean());
-                CHECK_THROWS_AS(put(db, "the old handle stays refused"), error);
+TEST_CASE("whatever call of a commit fails: nothing happened, or the outcome is called unknown") {
+    std::size_t tried = 0;
+    for (auto const what : {call::write, call::sync, call::sync_name, call::discard}) {
+        for (auto const how : {durability::sync, durability::lazy, durability::two_sync}) {
+            for (unsigned variant = 0; variant < 4; ++variant) {
+                std::uint64_t n = 0;
+                INFO(faulty::name_of(what) << ", durability " << static_cast<int>(how)
+                                           << ", variant " << variant << ", number " << n);
+                while (try_commit(what, n, how, (variant & 1U) != 0, (variant & 2U) != 0)) ++n;
+                tried += n;
             }
         }
     }
-    std::printf("%d failures fired: ", fired);
-    for (auto const& kind : kinds) std::printf("%s; ", kind.c_str());
-    std::printf("\n");
-    CHECK(kinds == std::set<std::string>{"data write", "slot write", "sync"});
+    CHECK(tried > 50);
 }
 
-TEST_CASE("whichever operation of making a database fails, nothing is left and it can be made") {
-    int fired = 0;
-    for (std::uint64_t nth = 1;; ++nth) {
-        auto const plan = std::make_shared<failing::plan>();
-        plan->fail_at = nth;
-        failing::medium medium(plan);
-        bool failed = false;
-        try {
-            failing_database db(medium);
-        } catch (error const&) {
-            failed = true;
-            ++fired;
-        }
-        plan->fail_at = 0;
-        CHECK_FALSE(medium.discard_fresh());
-        failing_database db(medium);
-        put(db, "a");
-        CHECK(db.read().size() == 1);
-        if (!failed) break;
-    }
-    CHECK(fired >= 5);
+TEST_CASE("a data write that fails is an error of that commit, a slot write ends writing") {
+    bench on;
+    on.medium.told().fail_after(call::write, 0);
+    auto txn = std::optional(on.db->write());
+    txn->put("b", noise(70));
+    CHECK(kind_of([&] { txn->commit(); }) == errc::io_failed);
+    on.medium.told().fail_after(call::write, 1);
+    CHECK(kind_of([&] { txn->commit(); }) == errc::sync_failed);
+    txn.reset();
+    // Another handle that was open at the time refuses as well, one that is opened now does not.
+    CHECK(kind_of([&] { static_cast<void>(on.db->write()); }) == errc::sync_failed);
+    CHECK(on.db->get("first") == "1");
+    faulty_database fresh(on.medium, on.chosen);
+    fresh.update([](auto& other) { other.put("c", "3"); });
+    CHECK(fresh.get("c") == "3");
+    CHECK(on.db->get("c") == "3");
+    CHECK(kind_of([&] { static_cast<void>(on.db->write()); }) == errc::sync_failed);
 }
 
-TEST_CASE("records are padded to blocks where the medium may damage what shares one") {
-    auto const plan = std::make_shared<failing::plan>();
-    failing_database db(failing::medium(plan), {.preallocate_bytes = 0, .pad_commits = true});
-    for (int i = 0; i < 5; ++i) {
-        put(db, std::to_string(i), i % 2 == 0 ? durability::lazy : durability::sync);
-        CHECK(db.read().state()->limit_offset() % 4096 == 0);
+TEST_CASE("another writer under this one's lock is found before anything is overwritten") {
+    bench on;
+    auto txn = std::optional(on.db->write());
+    txn->put("mine", "1");
+    // Someone who does not keep to the lock writes a slot.
+    auto const storage = on.medium.open(storage::access::read_write);
+    auto const file = store::recognise(storage, verify::first_touch, "");
+    auto slots = store::read_slots(*storage, file.header());
+    auto const newest = *slots.newest();
+    auto slot = slots.slots[newest].slot;
+    slot.counter += 5;
+    storage->write(format::slot_offset(1 - newest), format::encode(slot));
+    auto const before = proving::bytes_of(*storage);
+    CHECK(kind_of([&] { txn->commit(); }) == errc::lock_lost);
+    CHECK(proving::bytes_of(*storage) == before);
+}
+
+TEST_CASE("numbers that are used up are said to be, and nothing is written") {
+    bench on;
+    auto const storage = on.medium.open(storage::access::read_write);
+    auto const file = store::recognise(storage, verify::first_touch, "");
+    auto slots = store::read_slots(*storage, file.header());
+    auto const newest = *slots.newest();
+    auto slot = slots.slots[newest].slot;
+    slot.counter = ~std::uint64_t{0};
+    storage->write(format::slot_offset(newest), format::encode(slot));
+    CHECK(kind_of([&] { static_cast<void>(on.db->write()); }) == errc::corrupt);
+    CHECK(on.db->get("first") == "1");
+}
+
+TEST_CASE("a record's time is above that of the one before it, and its skip goes where it must") {
+    auto chosen = proving::tiny();
+    auto now = std::chrono::system_clock::time_point(std::chrono::seconds(1000));
+    chosen.clock = [&] { return now; };
+    bench on(chosen);
+    for (int i = 0; i < 40; ++i) {
+        now -= std::chrono::seconds(1);
+        on.put("a", noise(10), durability::lazy);
     }
-    CHECK(db.check().clean());
-    for (auto const& commit : db.history()) CHECK(db.read(commit.id).id() == commit.id);
+    auto state = on.db->read().state();
+    std::vector<store::revision_ptr> states;
+    for (; state; state = store::previous_state(*state)) states.push_back(state);
+    std::reverse(states.begin(), states.end());
+    REQUIRE(states.size() == 42);
+    for (std::size_t i = 1; i < states.size(); ++i) {
+        auto const& record = states[i]->record();
+        CHECK(record.index == i);
+        CHECK(record.time_us > states[i - 1]->record().time_us);
+        CHECK(record.previous == states[i - 1]->at());
+        CHECK(record.skip == states[static_cast<std::size_t>(format::skip_target(i))]->at());
+    }
 }

@@ -45,10 +45,11 @@ struct entry {
 struct plan {
     std::array<std::uint64_t, kinds_of_calls> counts{};
     std::vector<entry> log{};
-    std::optional<call> failing{};       ///< which kind of call fails
-    std::uint64_t calls_before_it = 0;   ///< how many of that kind succeed first
-    bool half_written = false;           ///< does a failing write leave half of its bytes?
-    std::uint64_t failures = 0;          ///< how many calls did fail
+    std::optional<call> failing{};     ///< which kind of call fails
+    std::uint64_t calls_before_it = 0; ///< how many of that kind succeed first
+    bool half_written = false;         ///< does a failing write leave half of its bytes?
+    bool for_ever = false;             ///< do all calls of that kind fail from then on?
+    std::uint64_t failures = 0;        ///< how many calls did fail
     std::error_code reason = std::make_error_code(std::errc::no_space_on_device);
 
     [[nodiscard]] std::uint64_t count(call what) const {
@@ -70,8 +71,12 @@ struct plan {
     [[nodiscard]] bool note(entry const& made) {
         log.push_back(made);
         ++counts[static_cast<std::size_t>(made.what)];
-        if (failing != made.what || calls_before_it-- != 0) return false;
-        failing.reset();
+        if (failing != made.what) return false;
+        if (calls_before_it != 0) {
+            --calls_before_it;
+            return false;
+        }
+        if (!for_ever) failing.reset();
         ++failures;
         return true;
     }

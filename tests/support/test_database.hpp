@@ -166,8 +166,7 @@ template <typename Place> class test_database {
 // ---- files -----------------------------------------------------------------------------------
 
 /// All bytes of a storage.
-template <typename Storage>
-[[nodiscard]] std::vector<std::byte> bytes_of(Storage const& storage) {
+template <typename Storage> [[nodiscard]] std::vector<std::byte> bytes_of(Storage const& storage) {
     std::vector<std::byte> all(static_cast<std::size_t>(storage.size()));
     REQUIRE(storage.read(0, all) == all.size());
     return all;

@@ -1,52 +1,134 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/transaction/state.hpp>
 
-#include <coppice/storage/memory_medium.hpp>
+#include <faulty_medium.hpp>
+#include <test_database.hpp>
 
 #include <catch2/catch.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 using namespace coppice;
-using medium = storage::memory_medium;
+using proving::kind_of;
+using proving::noise;
 
-TEST_CASE("edits wait in order, folding makes memory nodes of them, and nothing moves") {
-    auto const owner = std::make_shared<store::store<medium>>(medium(), options{});
-    detail::transaction_state<medium> state(store::writer<medium>::acquire(owner, {}));
-    state.put("b", "1");
-    auto const stored = state.find("b");
-    auto const seen = state.value(*stored);
-    CHECK(state.work()->user().height == 0);
-    state.fold();
-    CHECK(state.work()->user().root.entries == 1);
-    CHECK(state.work()->user().root.node.in_memory());
-    state.put("b", "2");
-    CHECK(seen == "1");
-    CHECK(state.erase("b"));
-    CHECK_FALSE(state.erase("b"));
-    CHECK_FALSE(state.find("b").has_value());
-    state.put("large", std::string(5000, 'L'));
-    CHECK(state.find("large")->out_of_line);
-    CHECK(state.find("large")->extent().in_memory());
-    auto const now = state.commit(durability::sync, "note");
-    CHECK(now->user().root.entries == 1);
-    CHECK_FALSE(now->user().root.node.in_memory());
-    CHECK_FALSE(state.open());
-    CHECK(owner->current()->record().note == "note");
+namespace {
+
+using state_type = detail::transaction_state<faulty::medium>;
+using store_type = store::store<faulty::medium>;
+
+struct bench {
+    bench() {
+        state = std::make_unique<state_type>(store::writer<faulty::medium>::acquire(owner, {}));
+        medium.told().begin_anew();
+    }
+    [[nodiscard]] std::string get(std::string_view key) const {
+        auto const stored = state->find(key);
+        return stored ? std::string(state->value(*stored)) : "absent";
+    }
+    void begin() {
+        state = std::make_unique<state_type>(store::writer<faulty::medium>::acquire(owner, {}));
+    }
+
+    faulty::medium medium;
+    std::shared_ptr<store_type> owner = std::make_shared<store_type>(medium, proving::tiny());
+    std::unique_ptr<state_type> state;
+};
+
+} // namespace
+
+TEST_CASE("pending edits show before they are folded, and the same after it") {
+    bench on;
+    on.state->put("a", "1");
+    on.state->put("b", noise(100));
+    CHECK(on.get("a") == "1");
+    CHECK(on.state->work()->user().height == 0);
+    on.state->fold();
+    CHECK(on.state->work()->user().root.entries == 2);
+    CHECK(on.get("a") == "1");
+    CHECK(on.get("b") == noise(100));
+    on.state->put("a", "2");
+    CHECK(on.state->erase("b"));
+    CHECK_FALSE(on.state->erase("b"));
+    CHECK_FALSE(on.state->erase("absent"));
+    CHECK(on.get("a") == "2");
+    CHECK(on.get("b") == "absent");
+    CHECK(on.state->work()->user().root.entries == 2);
+    on.state->fold();
+    CHECK(on.state->work()->user().root.entries == 1);
+    CHECK(on.get("b") == "absent");
 }
 
-TEST_CASE("a range is erased across pending and committed keys alike") {
-    auto const owner = std::make_shared<store::store<medium>>(medium(), options{});
-    {
-        detail::transaction_state<medium> state(store::writer<medium>::acquire(owner, {}));
-        for (int i = 0; i < 100; ++i) state.put(std::to_string(i), "v");
-        static_cast<void>(state.commit(durability::lazy, ""));
-    }
-    detail::transaction_state<medium> state(store::writer<medium>::acquire(owner, {}));
-    state.put("5pending", "p");
-    state.erase("55");
-    CHECK(state.erase_range("5", "6") == 11); // 5, 50 to 59 without 55, and the pending one
-    CHECK(state.erase_range("", std::nullopt) == 89);
-    CHECK(state.work()->user().height == 0);
+TEST_CASE("a key that was only pending leaves no edit behind when it is erased") {
+    bench on;
+    on.state->put("a", "1");
+    CHECK(on.state->erase("a"));
+    auto const before = on.state->work();
+    on.state->fold();
+    CHECK(on.state->work().get() == before.get());
+}
+
+TEST_CASE("nothing is written before the commit, unless bytes have to go to the file early") {
+    bench on;
+    for (int i = 0; i < 200; ++i) on.state->put(std::to_string(i), noise(50));
+    on.state->fold();
+    CHECK(on.medium.told().log.empty());
+    on.state->spill();
+    CHECK(on.medium.told().count(faulty::call::write) >= 1);
+    CHECK_FALSE(on.state->work()->user().root.node.in_memory());
+    CHECK(on.get("7") == noise(50));
+    auto const made = on.state->commit(durability::sync, "spilled");
+    CHECK(made->user().root.entries == 200);
+    CHECK(made->record().note == "spilled");
+    CHECK_FALSE(on.state->open());
+}
+
+TEST_CASE("a range goes away with what is pending in it, and is counted") {
+    bench on;
+    for (int i = 0; i < 50; ++i)
+        on.state->put(proving::numbered("k", static_cast<unsigned>(i)), "v");
+    on.state->fold();
+    on.state->put(proving::numbered("k", 20) + "+", "pending");
+    CHECK(on.state->erase(proving::numbered("k", 21)));
+    CHECK(on.state->erase_range(proving::numbered("k", 20), proving::numbered("k", 23)) == 3);
+    CHECK(on.state->erase_range("k", "a") == 0);
+    CHECK(on.state->erase_range(proving::numbered("k", 40), std::nullopt) == 10);
+    CHECK(on.state->work()->user().root.entries == 37);
+}
+
+TEST_CASE("an end that changes nothing syncs what is lazy, and a rollback gives the turn back") {
+    bench on;
+    on.state->put("a", "1");
+    static_cast<void>(on.state->commit(durability::lazy, ""));
+    on.begin();
+    on.medium.told().begin_anew();
+    on.state->put("b", "2");
+    CHECK(on.state->erase("b"));
+    auto const made = on.state->commit(durability::sync, "nobody reads this");
+    CHECK(made->record().commit_id == 2);
+    CHECK(on.medium.told().count(faulty::call::sync) == 1);
+    CHECK(on.medium.told().count(faulty::call::write) == 0);
+    on.begin();
+    on.state->put("c", "3");
+    on.state->rollback();
+    CHECK_FALSE(on.state->open());
+    CHECK(kind_of([&] { on.state->check_open(); }) == errc::finished);
+    on.begin();
+    CHECK(on.get("c") == "absent");
+}
+
+TEST_CASE("going back to a tree drops what is pending and what was folded since") {
+    bench on;
+    on.state->put("a", "1");
+    on.state->fold();
+    auto const then = on.state->work()->user();
+    on.state->put("b", "2");
+    on.state->fold();
+    on.state->put("c", "3");
+    on.state->restore(then);
+    CHECK(on.get("a") == "1");
+    CHECK(on.get("b") == "absent");
+    CHECK(on.get("c") == "absent");
 }

@@ -1,100 +1,184 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/transaction/value_writer.hpp>
 
-#include <coppice/database.hpp>
+#include <test_database.hpp>
 
 #include <catch2/catch.hpp>
 
-#include <functional>
+#include <algorithm>
+#include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 using namespace coppice;
+using proving::in_file;
+using proving::in_memory;
+using proving::kind_of;
+using proving::noise;
+using proving::test_database;
 
 namespace {
 
-errc kind_of(std::function<void()> const& call) {
-    try {
-        call();
-    } catch (error const& e) {
-        return e.kind();
-    }
-    return errc{};
-}
+constexpr std::size_t mib = std::size_t{1} << 20U;
 
-std::string pattern(std::size_t size) {
-    std::string value(size, '\0');
-    for (std::size_t i = 0; i < size; ++i) value[i] = static_cast<char>(i * 2654435761U >> 13U);
-    return value;
+/// Streams a value in pieces of some size.
+template <typename Transaction>
+void stream(Transaction& txn, std::string_view key, std::string_view value, std::size_t piece) {
+    auto to = txn.put_stream(key, value.size());
+    while (!value.empty()) {
+        to.write(value.substr(0, piece));
+        value.remove_prefix(std::min(piece, value.size()));
+    }
+    to.finish();
 }
 
 } // namespace
 
-TEST_CASE("a streamed value is the value, however it was cut into pieces") {
-    constexpr std::size_t mib = std::size_t{1} << 20U;
-    for (auto const size : {std::size_t{0}, std::size_t{1}, std::size_t{1024}, std::size_t{1025},
-                            mib - 1, mib, mib + 1, 2 * mib, 5 * mib + 3}) {
-        for (auto const piece : {std::size_t{7777}, mib, 2 * mib + 1}) {
-            memory_database db;
-            auto const value = pattern(size);
-            auto txn = db.write();
-            auto writer = txn.put_stream("v", size);
-            for (std::size_t at = 0; at < size; at += piece) {
-                writer.write(std::string_view(value).substr(at, piece));
-            }
-            CHECK_FALSE(txn.contains("v"));
-            writer.finish();
-            CHECK(txn.get("v") == value);
-            txn.put("beside", "b");
-            txn.commit();
-            auto const now = db.read();
-            CHECK(now.get("v") == value);
-            CHECK(now.get("beside") == "b");
-            CHECK(db.check().clean());
+TEMPLATE_TEST_CASE("a streamed value is the value that put would have made", "", in_file,
+                   in_memory) {
+    test_database<TestType> streamed;
+    test_database<TestType> put;
+    for (auto const size : {std::size_t{0}, std::size_t{1}, std::size_t{32}, std::size_t{33},
+                            std::size_t{1000}, mib - 1, mib, mib + 1, 5 * mib}) {
+        auto const key = std::to_string(size);
+        auto const value = noise(size, size);
+        for (auto const piece : {std::size_t{70'001}, mib, 8 * mib}) {
+            streamed->update([&](auto& txn) { stream(txn, key, value, piece); });
+            auto const now = streamed->read();
+            CHECK(now.value_bytes(key) == size);
+            CHECK((now.get(key) == value));
+        }
+        put->update([&](auto& txn) { txn.put(key, value); });
+    }
+    CHECK(streamed->stats().live_bytes == put->stats().live_bytes);
+    streamed.reopen();
+    CHECK((streamed->get(std::to_string(5 * mib)) == noise(5 * mib, 5 * mib)));
+}
+
+TEMPLATE_TEST_CASE("until its finish a stream changes nothing, abandoned it leaves nothing", "",
+                   in_file, in_memory) {
+    test_database<TestType> on;
+    on->update([](auto& txn) { txn.put("a", "old"); });
+    auto txn = on->write();
+    {
+        auto abandoned = txn.put_stream("a", 100);
+        abandoned.write("some of it");
+        CHECK(txn.get("a") == "old");
+        CHECK(kind_of([&] { txn.commit(); }) == errc::stream_unfinished);
+        CHECK(kind_of([&] { abandoned.finish(); }) == errc::stream_unfinished);
+        CHECK(txn.is_open());
+    }
+    CHECK(txn.get("a") == "old");
+    stream(txn, "b", "new", 2);
+    CHECK(txn.get("b") == "new");
+    CHECK(on->read().size() == 1);
+    txn.commit();
+    CHECK(on->get("a") == "old");
+    CHECK(on->get("b") == "new");
+}
+
+TEMPLATE_TEST_CASE("two streams and other changes may go on at once", "", in_file, in_memory) {
+    test_database<TestType> on;
+    auto const first = noise(2 * mib + 17, 1);
+    auto const second = noise(3 * mib, 2);
+    auto txn = on->write();
+    auto to_first = txn.put_stream("first", first.size());
+    auto to_second = txn.put_stream("second", second.size());
+    std::size_t done = 0;
+    for (std::size_t at = 0; at < second.size(); at += 300'000) {
+        to_second.write(std::string_view(second).substr(at, 300'000));
+        to_first.write(std::string_view(first).substr(std::min(at, first.size()), 300'000));
+        txn.put(proving::numbered("k", done), noise(300));
+        if (++done == 4) {
+            txn.load(proving::numbered_entries(50, "loaded"));
+            CHECK(txn.view().size() == 54);
         }
     }
+    to_second.finish();
+    CHECK((txn.get("second") == second));
+    to_first.finish();
+    auto moved = std::move(txn); // the handle moves, streams stay good
+    auto to_third = moved.put_stream("third", 3);
+    auto again = std::move(moved);
+    to_third.write("abc");
+    to_third.finish();
+    CHECK(again.size() == done + 53);
+    again.commit();
+    CHECK((on->get("first") == first));
+    CHECK((on->get("second") == second));
+    CHECK(on->read().size() == done + 53);
 }
 
-TEST_CASE("two streams at once do not disturb each other, and an abandoned one is nothing") {
-    memory_database db;
-    auto const value = pattern(3'000'000);
-    auto txn = db.write();
-    auto first = std::optional(txn.put_stream("first", value.size()));
-    auto second = txn.put_stream("second", value.size());
-    auto third = std::optional(txn.put_stream("third", 10));
-    for (std::size_t at = 0; at < value.size(); at += 100'000) {
-        first->write(std::string_view(value).substr(at, 100'000));
-        second.write(std::string_view(value).substr(at, 100'000));
+TEMPLATE_TEST_CASE("more than was announced is refused, and nothing at all after the end", "",
+                   in_file, in_memory) {
+    test_database<TestType> on;
+    auto txn = on->write();
+    auto to = txn.put_stream("a", 10);
+    to.write("123456");
+    CHECK(kind_of([&] { to.write("78901"); }) == errc::invalid_argument);
+    auto moved = std::move(to);
+    CHECK(kind_of([&] { to.write("7"); }) == errc::finished); // NOLINT
+    moved.write("7890");
+    CHECK(kind_of([&] { moved.write("x"); }) == errc::invalid_argument);
+    moved.write("");
+    moved.finish();
+    CHECK(kind_of([&] { moved.finish(); }) == errc::finished);
+    CHECK(kind_of([&] { moved.write(""); }) == errc::finished);
+    CHECK(txn.get("a") == "1234567890");
+    auto late = txn.put_stream("b", 1);
+    txn.rollback();
+    CHECK(kind_of([&] { late.write("x"); }) == errc::finished);
+    CHECK(kind_of([&] { late.finish(); }) == errc::finished);
+}
+
+TEMPLATE_TEST_CASE("a stream outlives its transaction without harm", "", in_file, in_memory) {
+    test_database<TestType> on;
+    using writer = typename test_database<TestType>::transaction::value_writer;
+    std::optional<writer> kept;
+    {
+        auto txn = on->write();
+        kept.emplace(txn.put_stream("a", 3));
+        kept->write("1");
     }
-    first->finish();
-    CHECK(kind_of([&] { txn.commit(); }) == errc::stream_unfinished);
-    second.finish();
-    CHECK(kind_of([&] { txn.commit(); }) == errc::stream_unfinished);
-    third.reset();
-    auto moved = std::move(txn); // the handle moves, the writer stays good
-    moved.commit();
-    auto const now = db.read();
-    CHECK(now.get("first") == value);
-    CHECK(now.get("second") == value);
-    CHECK_FALSE(now.contains("third"));
+    CHECK(kind_of([&] { kept->write("2"); }) == errc::finished);
+    kept.reset();
+    CHECK(on->read().empty());
+    CHECK(on->try_write().has_value());
 }
 
-TEST_CASE("a stream takes exactly what was announced, and ends with its transaction") {
-    memory_database db;
-    auto txn = std::optional(db.write());
-    auto writer = txn->put_stream("v", 10);
-    writer.write("12345");
-    CHECK(kind_of([&] { writer.finish(); }) == errc::stream_unfinished);
-    CHECK(kind_of([&] { writer.write("678901"); }) == errc::invalid_argument);
-    writer.write("67890");
-    txn->rollback();
-    CHECK(kind_of([&] { writer.finish(); }) == errc::finished);
-    txn.reset();
-    CHECK(kind_of([&] { writer.write(""); }) == errc::finished);
-    CHECK(db.read().empty());
-    CHECK(kind_of([&] { static_cast<void>(db.write().put_stream(std::string(65536, 'k'), 1)); }) ==
+TEMPLATE_TEST_CASE("keys and lengths beyond the limits are refused before anything is written", "",
+                   in_file, in_memory) {
+    test_database<TestType> on;
+    auto const before = on->stats().file_bytes;
+    auto txn = on->write();
+    CHECK(kind_of([&] { static_cast<void>(txn.put_stream(std::string(65536, 'k'), 1)); }) ==
           errc::key_too_large);
-    CHECK(kind_of([&] {
-              static_cast<void>(db.write().put_stream("k", std::uint64_t{1} << 47U));
-          }) == errc::value_too_large);
+    CHECK(kind_of([&] { static_cast<void>(txn.put_stream("k", max_value_bytes + 1)); }) ==
+          errc::value_too_large);
+    CHECK(kind_of([&] { static_cast<void>(txn.put_stream("k", max_value_bytes)); }) ==
+          errc::value_too_large); // it does not fit behind what the file holds
+    CHECK(txn.is_open());
+    txn.rollback();
+    CHECK(on->stats().file_bytes == before);
+}
+
+TEMPLATE_TEST_CASE("a savepoint takes back a stream that was finished, and can be followed by more",
+                   "", in_file, in_memory) {
+    test_database<TestType> on;
+    auto txn = on->write();
+    stream(txn, "a", noise(5000, 1), 1000);
+    auto const point = txn.savepoint();
+    stream(txn, "a", noise(5000, 2), 1000);
+    stream(txn, "b", noise(2 * mib, 3), mib);
+    CHECK((txn.get("a") == noise(5000, 2)));
+    txn.rollback_to(point);
+    CHECK((txn.get("a") == noise(5000, 1)));
+    CHECK_FALSE(txn.contains("b"));
+    stream(txn, "c", noise(70, 4), 1000);
+    txn.commit();
+    CHECK((on->get("a") == noise(5000, 1)));
+    CHECK(on->read().size() == 2);
 }

@@ -47,7 +47,8 @@ What mdb_dump -p of LMDB 0.9 writes cannot be told apart where backslashes are i
 
 constexpr std::string_view dump_footer = R"(
 The format of db_dump and mdb_dump, for `coppice load`, mdb_load and db_load. LMDB takes neither
-empty keys nor keys above 511 bytes.)";
+empty keys nor keys above 511 bytes, and mdb_load makes room for 1 MiB only unless the dump says
+more: --lmdb adds that line, which db_load does not know.)";
 
 /// Adds an option whose empty value is a value. CLI11 would make nothing of it for an optional.
 template <typename Value>
@@ -153,8 +154,17 @@ void add_writing_verbs(CLI::App& all, arguments& to) {
     add_hex(put, to);
     add_writing(put, to);
 
-    auto& del = add_verb(all, to, "del", "erases a key; 1 when it is absent");
-    add_key(del, to);
+    auto& del = add_verb(all, to, "del", "erases keys, all or none; 1 when there are none");
+    del.add_option_function<std::string>(
+           "KEY",
+           [&to](std::string const& key) {
+               to.key = key;
+               to.has_key = true;
+           },
+           "the key")
+        ->type_name("");
+    add_bounds(del, to);
+    add(del, "--keys-from", to.keys_from, "IN", "the keys are the lines of this file, - is stdin");
     add_hex(del, to);
     add_writing(del, to);
 
@@ -183,6 +193,7 @@ void add_report_verbs(CLI::App& all, arguments& to) {
     auto& dump = add_verb(all, to, "dump", "writes all entries as text");
     dump.add_option("-o,--output", to.output, "the file to write; else stdout")->type_name("OUT");
     dump.add_flag("-p,--print", to.print, "printable characters as they are");
+    dump.add_flag("--lmdb", to.for_lmdb, "tells mdb_load how much room to make");
     add_at(dump, to);
     dump.footer(std::string(dump_footer));
 }

@@ -16,6 +16,8 @@ struct arguments {
     std::string verb;
     std::string file;
     std::string key;
+    bool has_key = false;
+    std::optional<std::string> keys_from;
     std::optional<std::string> value;
     std::optional<std::string> from;
     std::optional<std::string> to;
@@ -29,6 +31,7 @@ struct arguments {
     std::string output = "-";
     bool hex = false;
     bool json = false;
+    bool for_lmdb = false;
     bool keys_only = false;
     bool print = false;
     bool raw = false;

@@ -31,10 +31,13 @@ struct dump_pair {
 
 // ---- writing -----------------------------------------------------------------------------------
 
-inline void write_dump_header(output& to, bool print) {
+/// @param lmdb_map_bytes how much room mdb_load shall make; 0 says nothing of it
+inline void write_dump_header(output& to, bool print, std::uint64_t lmdb_map_bytes) {
     to.write("VERSION=3\nformat=");
     to.write(print ? "print" : "bytevalue");
-    to.write("\ntype=btree\nHEADER=END\n");
+    to.write("\ntype=btree\n");
+    if (lmdb_map_bytes != 0) to.write("mapsize=" + std::to_string(lmdb_map_bytes) + "\n");
+    to.write("HEADER=END\n");
 }
 
 /// Writes a key or a value as a line. A large one is never a second time in memory.

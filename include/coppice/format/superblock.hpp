@@ -3,7 +3,7 @@
 // coppice/format/superblock.hpp: the two slots that point at the newest commit record.
 // Owns: the fields of a slot, their encoding, and the one way from bytes to a `superblock`.
 // Invariant: a decoded `superblock` has a good checksum, belongs to this file, and its offsets are
-//   in order: data begin <= verify_from <= end, and the record ends exactly at `end`.
+//   in order: data begin <= verify_from <= end, and the record lies below `end`.
 //   0 magic u64 | 8 counter u64 | 16 commit_id u64 | 24 record_offset u64 | 32 record_bytes u32 |
 //   36 flags u32 | 40 record_checksum u64 | 48 end u64 | 56 verify_from u64 | 64 features u64 |
 //   72 uuid[16] | 88 generation u64 | 96 zero[24] | 120 checksum u64

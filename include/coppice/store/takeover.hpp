@@ -55,8 +55,10 @@ struct takeover_plan {
             if (other_boot) continue;
             // Readers of this boot may hold bytes of the rejected commit: do not write over them.
             auto const& slot = found.slots.slots[i];
-            auto const its_end =
-                slot.state == format::slot_state::good ? slot.slot.end_offset : file_bytes;
+            // What would lie behind the end of the file is not there, so nobody holds it.
+            auto const its_end = slot.state == format::slot_state::good
+                                     ? std::min(slot.slot.end_offset, file_bytes)
+                                     : file_bytes;
             plan.append_offset = std::max(plan.append_offset, align8(its_end));
         }
         return plan;

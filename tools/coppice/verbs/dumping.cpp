@@ -120,7 +120,9 @@ exit_code dump(arguments const& given) {
     output out(given.output);
     progress bar("dumping");
     std::uint64_t done = 0;
-    write_dump_header(out, given.print);
+    // LMDB needs whole pages, half full at worst.
+    auto const room = db.stats().valid_bytes * 4 + (std::uint64_t{16} << 20U);
+    write_dump_header(out, given.print, given.for_lmdb ? room & ~std::uint64_t{4095} : 0);
     auto at = now.cursor();
     for (at.first(); at.valid(); at.next()) {
         write_dump_line(out, at.key(), given.print);

@@ -4,6 +4,7 @@
 //   size is known, and it goes through in pieces.
 
 #include "tools/coppice/output.hpp"
+#include "tools/coppice/text_form.hpp"
 #include "tools/coppice/verbs.hpp"
 
 #include <algorithm>
@@ -11,6 +12,8 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <fstream>
+#include <iostream>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -81,14 +84,66 @@ exit_code put(arguments const& given) {
     return exit_code::done;
 }
 
+namespace {
+
+/// Erases the keys that the lines of a file, or of stdin, are.
+std::uint64_t erase_lines(coppice::transaction& txn, arguments const& given) {
+    std::ifstream file;
+    auto const from_stdin = *given.keys_from == "-";
+    if (!from_stdin) {
+        file.open(*given.keys_from);
+        if (!file) throw failure(exit_code::unavailable, *given.keys_from + " cannot be opened");
+    }
+    auto& lines = from_stdin ? static_cast<std::istream&>(std::cin) : file;
+    std::uint64_t erased = 0;
+    std::uint64_t number = 0;
+    for (std::string line; std::getline(lines, line);) {
+        ++number;
+        if (given.hex) {
+            auto const key = from_hex(line);
+            if (!key) {
+                throw failure(exit_code::usage, "line " + std::to_string(number) +
+                                                    " is not an even number of hex digits");
+            }
+            line = *key;
+        }
+        erased += txn.erase(line) ? 1U : 0U;
+    }
+    return erased;
+}
+
+std::uint64_t erase_bounds(coppice::transaction& txn, arguments const& given) {
+    if (given.prefix) return txn.erase_prefix(*given.prefix);
+    if (given.to) return txn.erase(given.from.value_or(""), *given.to);
+    return txn.erase_from(*given.from);
+}
+
+} // namespace
+
 exit_code del(arguments const& given) {
+    auto const bounded = given.from || given.to;
+    auto const ways = int{given.has_key} + int{bounded} + int{given.prefix.has_value()} +
+                      int{given.keys_from.has_value()};
+    if (ways != 1) {
+        throw failure(exit_code::usage,
+                      "del takes a KEY, or --from and --to, or --prefix, or --keys-from");
+    }
     auto db = open_to_write(given, coppice::create::never);
     auto txn = begin(db, given);
-    if (!txn.erase(given.key)) {
+    std::uint64_t erased = 0;
+    if (given.has_key) {
+        erased = txn.erase(given.key) ? 1 : 0;
+    } else if (given.keys_from) {
+        erased = erase_lines(txn, given);
+    } else {
+        erased = erase_bounds(txn, given);
+    }
+    if (erased == 0) {
         say("there is no such key");
         return exit_code::no;
     }
     txn.commit(given.durability, given.note);
+    if (!given.has_key) say(std::to_string(erased) + " keys erased");
     return exit_code::done;
 }
 
