@@ -426,9 +426,9 @@ TEMPLATE_TEST_CASE("every old commit is whole, and those before a compaction are
     for (auto const& [id, expected] : then) proving::must_hold(on->read(id), expected);
     on.reopen();
     for (auto const& [id, expected] : then) proving::must_hold(on->read(id), expected);
-    auto const other = on.another();
+    auto other = on.another();
     CHECK(on->compact());
-    for (auto const* each : {&*on, &other}) {
+    for (auto* each : {&*on, &other}) {
         proving::must_hold(each->read(commit_id{61}), model);
         for (std::uint64_t id = 0; id <= 60; ++id) {
             CHECK(kind_of([&] { static_cast<void>(each->read({id})); }) == errc::history_gone);

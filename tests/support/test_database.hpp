@@ -174,8 +174,10 @@ template <typename Storage> [[nodiscard]] std::vector<std::byte> bytes_of(Storag
 /// All bytes of a file.
 [[nodiscard]] inline std::string text_of(std::filesystem::path const& path) {
     std::ifstream file(path, std::ios::binary);
+    std::string text(static_cast<std::size_t>(std::filesystem::file_size(path)), '\0');
+    file.read(text.data(), static_cast<std::streamsize>(text.size()));
     REQUIRE(file);
-    return {std::istreambuf_iterator<char>(file), {}};
+    return text;
 }
 inline void write_text(std::filesystem::path const& path, std::string_view text) {
     std::ofstream file(path, std::ios::binary | std::ios::trunc);
