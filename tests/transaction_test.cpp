@@ -3,6 +3,8 @@
 
 #include <test_database.hpp>
 
+#include <generated.hpp>
+
 #include <catch2/catch.hpp>
 
 #include <cstdio>
@@ -127,9 +129,8 @@ TEMPLATE_TEST_CASE(
     CHECK(txn.load(pairs) == 3000);
     CHECK(txn.get("pending") == "before the load");
     CHECK(txn.get("k00500") == std::string(100, 'n'));
-    auto const numbers = std::views::iota(0, 500) | std::views::transform([](int i) {
-                             return std::pair(std::to_string(1000 + i), std::to_string(i));
-                         });
+    auto const numbers = support::generated(
+        0, 500, [](int i) { return std::pair(std::to_string(1000 + i), std::to_string(i)); });
     CHECK(txn.load(numbers) == 500);
     CHECK(txn.load(std::vector<std::pair<std::string, std::string>>()) == 0);
     txn.put("after", "the load");
@@ -153,10 +154,10 @@ TEMPLATE_TEST_CASE("a bulk load that is not sorted, or throws, changes nothing",
     CHECK(kind_of([&] { txn.load(pairs); }) == errc::not_sorted);
     pairs = {{"b", "2"}, {std::string(65536, 'x'), "3"}};
     CHECK(kind_of([&] { txn.load(pairs); }) == errc::key_too_large);
-    auto const failing = std::views::iota(0, 5000) | std::views::transform([](int i) {
-                             if (i == 4999) throw std::runtime_error("the source failed");
-                             return std::pair(std::to_string(10000 + i), std::string(500, 'x'));
-                         });
+    auto const failing = support::generated(0, 5000, [](int i) {
+        if (i == 4999) throw std::runtime_error("the source failed");
+        return std::pair(std::to_string(10000 + i), std::string(500, 'x'));
+    });
     CHECK_THROWS_AS(txn.load(failing), std::runtime_error);
     CHECK(txn.size() == 1);
     txn.commit();
@@ -375,10 +376,10 @@ TEMPLATE_TEST_CASE("a bulk load may be larger than the buffers, over what is the
     test_database<TestType> on(options{});
     proving::content model{{"k00000100", "replaced"}, {"a", "first"}, {"z", noise(70'000)}};
     on->update([&](auto& txn) { txn.load(model); });
-    auto const pairs = std::views::iota(0U, 9'000U) | std::views::transform([](unsigned i) {
-                           auto const size = i % 100 == 7 ? 20'000 + i : i % 1'500;
-                           return std::pair(proving::numbered("k", i), noise(size, i));
-                       });
+    auto const pairs = support::generated(0U, 9'000U, [](unsigned i) {
+        auto const size = i % 100 == 7 ? 20'000 + i : i % 1'500;
+        return std::pair(proving::numbered("k", i), noise(size, i));
+    });
     {
         auto txn = on->write();
         auto const before = txn.view();
@@ -482,4 +483,29 @@ TEMPLATE_TEST_CASE("limits of keys and values are those of the format, and refus
         CHECK((on->get("v" + std::to_string(size)) == noise(size, size)));
     }
     CHECK(on->get(std::string(65535, 'k')) == "65535");
+}
+
+TEMPLATE_TEST_CASE("erasing a key that was changed before erases what was there before as well", "",
+                   in_file, in_memory) {
+    test_database<TestType> on;
+    on->update([](auto& txn) {
+        txn.put("a", "committed");
+        txn.put("b", "committed");
+    });
+    auto txn = on->write();
+    txn.put("a", "pending");
+    CHECK(txn.erase("a"));
+    CHECK_FALSE(txn.contains("a"));
+    CHECK_FALSE(txn.erase("a"));
+    CHECK(txn.size() == 1);
+    txn.put("b", "pending");
+    CHECK(txn.size() == 1); // folded
+    CHECK(txn.erase("b"));
+    txn.put("c", "new");
+    CHECK(txn.erase("c"));
+    CHECK(txn.size() == 0);
+    txn.put("a", "again");
+    txn.commit();
+    CHECK(on->read().size() == 1);
+    CHECK(on->get("a") == "again");
 }

@@ -39,7 +39,7 @@ using store::check_report;
 using store::compaction_hooks;
 
 /// An open database on some medium.
-template <storage::medium Medium> class [[nodiscard]] basic_database {
+template <storage::medium Medium> class basic_database {
   public:
     using transaction = basic_transaction<Medium>;
 

@@ -30,6 +30,7 @@ struct command {
     enum class kind : std::uint8_t {
         put,
         insert,
+        modify,
         erase,
         erase_range,
         erase_prefix,
@@ -88,12 +89,23 @@ template <typename Database> class machine {
     static void compare(snapshot const& now, model const& expected) {
         RC_ASSERT(now.size() == expected.size());
         auto at = expected.begin();
+        std::uint64_t index = 0;
         for (auto const [key, value] : now) {
             RC_ASSERT(at != expected.end());
             RC_ASSERT((key == at->first && value == at->second));
+            if (index % 5 == 0) {
+                RC_ASSERT(now.rank(key) == index);
+                RC_ASSERT(now.nth(index)->key == key);
+                RC_ASSERT((now.get(key) == value));
+            }
             ++at;
+            ++index;
         }
         RC_ASSERT(at == expected.end());
+        auto back = expected.rbegin();
+        auto const reversed = now.all().reversed();
+        for (auto const [key, value] : reversed) RC_ASSERT(key == (back++)->first);
+        RC_ASSERT(back == expected.rend());
     }
 
     auto& txn() {
@@ -132,7 +144,10 @@ template <typename Database> class machine {
             db_.reset();
             db_.emplace(open_());
             break;
-        case hold: held_.emplace_back(db_->read(), committed_); break;
+        case hold:
+            held_.emplace_back(db_->read(), committed_);
+            compare(held_[c.a % held_.size()].first, held_[c.a % held_.size()].second);
+            break;
         case read_old:
             if (!old_.empty()) {
                 auto const at = std::next(old_.begin(), c.a % static_cast<long>(old_.size()));
@@ -158,6 +173,22 @@ template <typename Database> class machine {
         case insert:
             RC_ASSERT(t.insert(key, value_of(c.b)) == pending_.emplace(key, value_of(c.b)).second);
             break;
+        case modify: {
+            auto const known = pending_.find(key);
+            auto const was = known == pending_.end() ? std::string() : known->second;
+            auto const gone = c.b % 4 == 0;
+            auto const changed = was.substr(0, 40) + value_of(c.b).substr(0, 40);
+            RC_ASSERT(t.modify(key, [&](auto old) {
+                RC_ASSERT(old.value_or("") == was);
+                return gone ? std::nullopt : std::optional(changed);
+            }) == !gone);
+            if (gone) {
+                pending_.erase(key);
+            } else {
+                pending_[key] = changed;
+            }
+            break;
+        }
         case erase: RC_ASSERT(t.erase(key) == (pending_.erase(key) == 1)); break;
         case erase_range: erase_between(key, key_of(c.b)); break;
         case erase_prefix: {
@@ -230,6 +261,9 @@ options tiny(unsigned choice) {
     chosen.preallocate_bytes = choice % 2 == 0 ? 0 : 65536;
     chosen.verify = choice % 3 == 0 ? verify::every_read : verify::first_touch;
     chosen.nodes = {128U << choice % 3, 128U << choice / 3 % 2, 1024};
+    chosen.pad_commits = choice % 5 == 4;
+    chosen.two_sync_above_bytes = choice % 4 == 1 ? 2000 : std::uint64_t{4} << 20U;
+    chosen.unsynced_limit_bytes = choice % 4 == 2 ? 10'000 : std::uint64_t{32} << 20U;
     return chosen;
 }
 
@@ -249,7 +283,7 @@ void whole_api(std::function<std::function<Database()>(unsigned)> const& opener)
             rc::gen::set(&command::a, rc::gen::arbitrary<std::uint16_t>()),
             rc::gen::set(&command::b, rc::gen::arbitrary<std::uint16_t>()));
         auto const commands = *rc::gen::scale(4.0, rc::gen::container<std::vector<command>>(one));
-        auto const choice = *rc::gen::inRange(0U, 6U);
+        auto const choice = *rc::gen::inRange(0U, 60U);
         machine<Database>(opener(choice)).run(commands);
     });
     CHECK(holds);

@@ -65,7 +65,7 @@ TEST_CASE("no place beyond the valid bytes is touched, however large its numbers
     auto const image = on.fresh();
     auto const most = ~std::uint64_t{0};
     CHECK(image.range(0, on.limit(), on.limit(), "all").size() == on.limit());
-    for (auto const& [offset, size] :
+    for (auto const& place :
          std::vector<std::pair<std::uint64_t, std::uint64_t>>{{0, on.limit() + 1},
                                                               {on.limit(), 1},
                                                               {on.limit() + 8, 0},
@@ -73,8 +73,9 @@ TEST_CASE("no place beyond the valid bytes is touched, however large its numbers
                                                               {8, most},
                                                               {most, most},
                                                               {std::uint64_t{1} << 46U, 128}}) {
-        CHECK(kind_of([&] { static_cast<void>(image.range(offset, size, on.limit(), "it")); }) ==
-              errc::corrupt);
+        CHECK(kind_of([&] {
+                  static_cast<void>(image.range(place.first, place.second, on.limit(), "it"));
+              }) == errc::corrupt);
     }
     // Nor beyond what is mapped, whatever is said to be valid.
     CHECK(kind_of([&] {

@@ -3,6 +3,8 @@
 
 #include <test_database.hpp>
 
+#include <generated.hpp>
+
 #include <catch2/catch.hpp>
 
 #include <iterator>
@@ -101,10 +103,9 @@ TEST_CASE("a range may be of any pairs, and may make each of them only when aske
     std::vector<std::tuple<std::string, std::string>> const tuples = {{"a", "1"}};
     CHECK(walk(tuples).size() == 1);
     CHECK(walk(lines("a\nb\nc")) == pairs{{"a", "a!"}, {"b", "b!"}, {"c", "c!"}});
-    auto const numbers =
-        std::views::iota(10, 60) | std::views::transform([](int i) {
-            return std::pair(std::to_string(i), std::string(static_cast<std::size_t>(i), 'v'));
-        });
+    auto const numbers = support::generated(10, 60, [](int i) {
+        return std::pair(std::to_string(i), std::string(static_cast<std::size_t>(i), 'v'));
+    });
     CHECK(walk(numbers).size() == 50);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/transaction/value_writer.hpp>
 
+#include <sparse_medium.hpp>
 #include <test_database.hpp>
 
 #include <catch2/catch.hpp>
@@ -181,4 +182,30 @@ TEMPLATE_TEST_CASE("a savepoint takes back a stream that was finished, and can b
     txn.commit();
     CHECK((on->get("a") == noise(5000, 1)));
     CHECK(on->read().size() == 2);
+}
+
+TEST_CASE("a value of 2^33 bytes goes through a stream and is read in parts", "[.large]") {
+    workbench::folder const dir;
+    constexpr std::uint64_t length = (std::uint64_t{1} << 33U) + 5;
+    auto const open = [&] { return basic_database<sparse::medium>(dir / "large.db", options{}); };
+    open().update([](auto& txn) {
+        auto to = txn.put_stream("large", length);
+        std::string const zeros(8 * mib, '\0');
+        for (auto left = length - 5; left > 0; left -= zeros.size()) to.write(zeros);
+        to.write("ended");
+        to.finish();
+        txn.put("small", "beside it");
+    });
+    auto const db = open();
+    auto const now = db.read();
+    CHECK(now.value_bytes("large") == length);
+    CHECK(now.get("small") == "beside it");
+    std::array<std::byte, 16> part{};
+    for (auto const offset : {std::uint64_t{0}, std::uint64_t{1} << 31U, std::uint64_t{1} << 32U}) {
+        CHECK(now.read("large", offset, part) == 16U);
+        CHECK(as_text(part) == std::string_view("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16));
+    }
+    CHECK(now.read("large", length - 5, part) == 5U);
+    CHECK(as_text(bytes(part).first(5)) == "ended");
+    CHECK(db.stats().live_bytes > length);
 }

@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: BSL-1.0
+// A database of format version 0 as it was once written, and what is in it.
+//
+//   every-part-0.xxd   the file in hexadecimal; `xxd -r every-part-0.xxd a.db` makes it again
+//   every-part-0.dump  what `describe` below tells of it
+//
+// When this is red, the library reads or writes another format than it did. If nobody meant that,
+// it is a bug, and every database out there is affected: find it. If it was meant (which version 0
+// allows, and later versions do not): change docs/format.md, make both files again with
+//   COPPICE_GOLDEN_FOLDER=tests/golden build/dev/bin/golden_tests "[.make-every-part]"
+// and say so in the commit. If only the text changed, look at each line that did.
+
+#include <coppice/coppice.hpp>
+
+#include <forged_file.hpp>
+#include <test_database.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <iterator>
+#include <sstream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+using namespace coppice;
+namespace fs = std::filesystem;
+
+namespace {
+
+// ---- the file as text ------------------------------------------------------------------------
+
+std::string hex(std::uint64_t number, int digits = 16) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%0*llx", digits, static_cast<unsigned long long>(number));
+    return text;
+}
+
+/// As xxd prints it: sixteen bytes a line; here a star stands for any lines of zeros.
+std::string to_xxd(std::string_view file) {
+    std::string text;
+    bool skipping = false;
+    for (std::size_t at = 0; at < file.size(); at += 16) {
+        auto const line = file.substr(at, 16);
+        auto const last = at + 16 >= file.size();
+        if (!last && line == std::string_view("\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 16)) {
+            if (!skipping) text += "*\n";
+            skipping = true;
+            continue;
+        }
+        skipping = false;
+        text += hex(at, 8) + ":";
+        for (std::size_t i = 0; i < 16; ++i) {
+            if (i % 2 == 0) text += ' ';
+            text += i < line.size() ? hex(static_cast<unsigned char>(line[i]), 2) : "  ";
+        }
+        text += "  ";
+        for (auto const c : line) text += c >= ' ' && c <= '~' ? c : '.';
+        text += '\n';
+    }
+    return text;
+}
+
+/// As `xxd -r`.
+std::string from_xxd(std::string const& text) {
+    std::string file;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+        if (line == "*") continue;
+        file.resize(std::stoull(line.substr(0, 8), nullptr, 16), '\0');
+        auto const bytes_text = line.substr(9, 40);
+        std::string digits;
+        std::copy_if(bytes_text.begin(), bytes_text.end(), std::back_inserter(digits),
+                     [](char c) { return c != ' '; });
+        for (std::size_t i = 0; i + 1 < digits.size(); i += 2) {
+            file += static_cast<char>(std::stoi(digits.substr(i, 2), nullptr, 16));
+        }
+    }
+    return file;
+}
+
+// ---- what is in it ---------------------------------------------------------------------------
+
+/// Printable, with long runs of one byte cut short.
+std::string shown(std::string_view text) {
+    std::string result = "\"";
+    for (std::size_t at = 0; at < text.size();) {
+        auto const c = static_cast<unsigned char>(text[at]);
+        auto const next = std::min(text.find_first_not_of(text[at], at), text.size());
+        auto const run = next - at;
+        auto const one = c >= ' ' && c <= '~' ? std::string(1, text[at]) : "\\x" + hex(c, 2);
+        for (std::size_t i = 0; i < (run > 8 ? 1 : run); ++i) result += one;
+        if (run > 8) result += "{" + std::to_string(run) + "}";
+        at = next;
+    }
+    return result + "\"";
+}
+
+std::string sum_of(std::string_view text) { return hex(format::checksum(as_bytes(text))); }
+
+void describe_slots(std::string const& file, std::ostream& out) {
+    auto const whole = as_bytes(file);
+    auto const header = format::decode_file_header(whole.first(format::block_bytes), {});
+    out << "file: " << file.size() << " bytes, generation " << header.generation << ", nodes "
+        << header.nodes.leaf_bytes << ' ' << header.nodes.inner_bytes << ' '
+        << header.nodes.inline_value_bytes << ", block 0 " << sum_of(file.substr(0, 4096)) << '\n';
+    for (unsigned i = 0; i < 2; ++i) {
+        auto const image = whole.subspan(static_cast<std::size_t>(format::slot_offset(i)), 128);
+        auto const seen = format::decode_slot(image, header);
+        out << "slot " << i << ": ";
+        if (seen.state != format::slot_state::good) {
+            out << "not good\n";
+            continue;
+        }
+        auto const& slot = seen.slot;
+        out << "counter " << slot.counter << ", commit " << slot.commit_id << ", record "
+            << slot.record_offset << '+' << slot.record_bytes << ' ' << hex(slot.record_checksum)
+            << ", end " << slot.end_offset << ", verify from " << slot.verify_from << '\n';
+    }
+}
+
+void describe_commit(store::revision const& state, std::ostream& out) {
+    auto const& record = state.record();
+    out << "commit " << record.commit_id << ": at " << state.at().offset << ' '
+        << hex(state.at().checksum) << ", time " << record.time_us << ", begin "
+        << record.begin_offset << ", data " << (record.data_summed ? "" : "not summed ")
+        << hex(record.data_checksum) << ", index " << record.index << ", skip "
+        << record.skip.offset << ", height " << int{record.user.height} << ", "
+        << record.user.root.entries << " entries, " << record.user.root.bytes << " bytes, note "
+        << shown(record.note) << '\n';
+}
+
+void describe_content(snapshot const& state, std::ostream& out) {
+    for (auto const [key, value] : state) {
+        out << "  " << shown(key) << " = ";
+        if (value.size() <= 24) {
+            out << shown(value) << '\n';
+        } else {
+            out << value.size() << " bytes " << sum_of(value) << '\n';
+        }
+    }
+}
+
+/// Everything that is known of a file, in text that shows in a diff what has changed.
+std::string describe(fs::path const& path) {
+    std::ostringstream out;
+    auto const file = proving::text_of(path);
+    describe_slots(file, out);
+    database const db(path, {.read_only = true});
+    auto const now = db.read();
+    std::vector<std::byte> const file_bytes(as_bytes(file).begin(), as_bytes(file).end());
+    for (auto const& each : forged::reachable(file_bytes)) {
+        if (each.what == "header" || each.what == "slot" || each.what == "record") continue;
+        auto const part = std::string_view(file).substr(each.offset, each.size);
+        out << each.what;
+        if (each.what != "extent") out << " of kind " << int{part[0]} << ", level " << each.level;
+        out << ": at " << each.offset << '+' << each.size << ' ' << sum_of(part) << '\n';
+    }
+    for (auto state = now.state(); state; state = store::previous_state(*state)) {
+        describe_commit(*state, out);
+        describe_content(snapshot(state), out);
+    }
+    return out.str();
+}
+
+// ---- how it was made -------------------------------------------------------------------------
+
+void change_and_commit(database& db, std::string const& note, durability how,
+                       std::function<void(transaction&)> const& change) {
+    db.update(change, how, note);
+}
+
+std::string longest_key(char last) {
+    std::string key(max_key_bytes, '\0');
+    key.front() = 'w';
+    key.back() = last;
+    return key;
+}
+
+void make(fs::path const& path) {
+    auto now = std::chrono::system_clock::time_point(std::chrono::seconds(1'000'000'000));
+    auto chosen = proving::tiny();
+    chosen.clock = [&] { return now += std::chrono::seconds(60); };
+    database db(path, chosen);
+    change_and_commit(db, "before the compaction", durability::sync, [](auto& txn) {
+        txn.put("", "the empty key");
+        txn.put("a", "1");
+        txn.put("out of line", proving::noise(300, 1));
+    });
+    db.compact();
+    change_and_commit(db, "many", durability::sync, [](auto& txn) {
+        for (unsigned i = 0; i < 24; ++i) txn.put(proving::numbered("k", i), std::to_string(i * i));
+    });
+    change_and_commit(db, "wide nodes", durability::two_sync, [](auto& txn) {
+        txn.put(longest_key('1'), "in a wide leaf");
+        txn.put(longest_key('2'), "in another one, below a wide inner node");
+    });
+    change_and_commit(db, "a value with a table", durability::sync, [](auto& txn) {
+        std::string value((1U << 20U) + 1000, '\0');
+        value.front() = 'b';
+        value.back() = 'e';
+        txn.put("large", value);
+    });
+    change_and_commit(db, "", durability::lazy,
+                      [](auto& txn) { txn.erase(proving::numbered("k", 5), "k00000020"); });
+    change_and_commit(db, "the note of a lazy commit \xc3\xa9", durability::lazy,
+                      [](auto& txn) { txn.put("z", "the last one"); });
+}
+
+fs::path stored(std::string_view name) {
+    return fs::path(COPPICE_TEST_SOURCE_DIR) / "tests" / "golden" / name;
+}
+
+/// The file, made again from its text.
+struct golden {
+    golden() { proving::write_text(path, from_xxd(proving::text_of(stored("every-part-0.xxd")))); }
+    workbench::folder dir;
+    fs::path path = dir / "golden.db";
+};
+
+} // namespace
+
+TEST_CASE("a file of version 0 is read as it was written") {
+    golden const file;
+    std::istringstream is(describe(file.path));
+    std::istringstream was(proving::text_of(stored("every-part-0.dump")));
+    std::string line_is;
+    std::string line_was;
+    while (std::getline(was, line_was)) {
+        REQUIRE(std::getline(is, line_is));
+        CHECK(line_is == line_was);
+    }
+    CHECK_FALSE(std::getline(is, line_is));
+    CHECK(to_xxd(proving::text_of(file.path)) == proving::text_of(stored("every-part-0.xxd")));
+}
+
+TEST_CASE("the file has every kind of node, values of each sort, and commits of each durability") {
+    auto const text = proving::text_of(stored("every-part-0.dump"));
+    for (auto const* each : {"leaf of kind 1", "inner of kind 2", "leaf of kind 3",
+                             "inner of kind 4", "extent: ", "data not summed", "generation 2"}) {
+        CHECK(text.find(each) != std::string::npos);
+    }
+    golden const file;
+    database const db(file.path, {.read_only = true});
+    auto const now = db.read();
+    CHECK(now.value_bytes("large") == (1U << 20U) + 1000);
+    CHECK(now.value_bytes("out of line") == 300U);
+    CHECK(now.get("z") == "the last one");
+    CHECK(now.get("") == "the empty key");
+    auto const report = db.check();
+    CHECK(report.clean());
+    CHECK(report.commits == 6);
+    CHECK(db.stats().unsynced_bytes == 0); // nothing is known of another boot
+}
+
+TEST_CASE("a file of version 0 is written on, and compacted") {
+    golden const file;
+    database db(file.path, {.create = create::never});
+    proving::content model;
+    auto const before = db.read();
+    for (auto const [key, value] : before) model.emplace(key, value);
+    db.update([&](auto& txn) { txn.put("new", model["new"] = "entry"); });
+    proving::must_hold(db.read(), model);
+    CHECK(db.check().clean());
+    CHECK(db.compact());
+    proving::must_hold(db.read(), model);
+    CHECK(db.check().clean());
+    CHECK(before.size() + 1 == model.size());
+}
+
+TEST_CASE("makes the files of every part anew", "[.make-every-part]") {
+    auto const* const folder = std::getenv("COPPICE_GOLDEN_FOLDER");
+    REQUIRE(folder != nullptr);
+    workbench::folder const dir;
+    make(dir / "golden.db");
+    proving::write_text(fs::path(folder) / "every-part-0.xxd",
+                        to_xxd(proving::text_of(dir / "golden.db")));
+    proving::write_text(fs::path(folder) / "every-part-0.dump", describe(dir / "golden.db"));
+}
