@@ -56,7 +56,7 @@ TEST_CASE("a database of format version 0 opens and gives what it gave") {
     CHECK(report.clean());
     CHECK(report.commits == 5);
     auto const now = db.read();
-    CHECK(listing(now) == content_of(golden("version-0.txt")));
+    CHECK(listing(now) == content_of(golden("version-0.golden")));
     CHECK(now.note() == "wide nodes");
     CHECK(now.time() == std::chrono::system_clock::time_point(std::chrono::seconds(1'000'004)));
     CHECK(now.value_bytes("with a table") == (1U << 20U) + 1);
@@ -115,7 +115,7 @@ TEST_CASE("make the golden file anew", "[.make]") {
                 for (char c = 'a'; c < 'f'; ++c) txn.put(std::string(65535, c), std::string(1, c));
             },
             {}, "wide nodes");
-        std::ofstream(golden("version-0.txt"), std::ios::binary) << listing(db.read());
+        std::ofstream(golden("version-0.golden"), std::ios::binary) << listing(db.read());
     }
     std::filesystem::remove(golden("version-0.db.lock"));
 }

@@ -36,11 +36,12 @@ template <typename Database> commit_id put(Database& db, std::string const& key,
 TEST_CASE("opening makes nothing where it is told not to, and leaves nothing when it fails") {
     faulty::medium medium;
     using store_type = store::store<faulty::medium>;
-    CHECK(kind_of([&] { store_type(medium, {.create = create::never}); }) == errc::not_found);
+    CHECK(kind_of([&] { store_type const tried(medium, {.create = create::never}); }) ==
+          errc::not_found);
     for (auto const what :
          {faulty::call::fresh, faulty::call::write, faulty::call::sync, faulty::call::rename}) {
         medium.told().fail_after(what, 0);
-        CHECK(kind_of([&] { store_type(medium, {}); }) == errc::io_failed);
+        CHECK(kind_of([&] { store_type const tried(medium, {}); }) == errc::io_failed);
         CHECK(kind_of([&] { static_cast<void>(medium.open(storage::access::read_only)); }) ==
               errc::not_found);
         CHECK_FALSE(medium.discard_fresh());
@@ -56,7 +57,8 @@ TEST_CASE("opening makes nothing where it is told not to, and leaves nothing whe
     }
     CHECK(order == std::vector<faulty::call>{faulty::call::fresh, faulty::call::sync,
                                              faulty::call::rename, faulty::call::sync_name});
-    CHECK(kind_of([&] { store_type(medium, {.create = create::must}); }) == errc::already_exists);
+    CHECK(kind_of([&] { store_type const tried(medium, {.create = create::must}); }) ==
+          errc::already_exists);
 }
 
 TEST_CASE("a failed open leaves nothing behind, not even a lock file") {
@@ -64,9 +66,9 @@ TEST_CASE("a failed open leaves nothing behind, not even a lock file") {
     // an empty `.lock` beside nothing.
     workbench::folder const dir;
     std::filesystem::create_directory(dir / "folder");
-    CHECK(kind_of([&] { database(dir / "none.db", {.create = create::never}); }) ==
+    CHECK(kind_of([&] { database const tried(dir / "none.db", {.create = create::never}); }) ==
           errc::not_found);
-    CHECK(kind_of([&] { database(dir / "folder", {}); }) == errc::unusable_path);
+    CHECK(kind_of([&] { database const tried(dir / "folder", {}); }) == errc::unusable_path);
     CHECK_FALSE(std::filesystem::exists(dir / "none.db.lock"));
     CHECK_FALSE(std::filesystem::exists(dir / "folder.lock"));
 }
