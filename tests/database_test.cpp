@@ -2,6 +2,7 @@
 #include <coppice/database.hpp>
 
 #include <faulty_medium.hpp>
+#include <kind_of.hpp>
 #include <test_database.hpp>
 
 #include <catch2/catch.hpp>
@@ -25,9 +26,9 @@
 using namespace coppice;
 using proving::in_file;
 using proving::in_memory;
-using proving::kind_of;
 using proving::noise;
 using proving::test_database;
+using support::kind_of;
 namespace fs = std::filesystem;
 
 namespace {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/transaction.hpp>
 
+#include <kind_of.hpp>
 #include <test_database.hpp>
 
 #include <generated.hpp>
@@ -21,9 +22,9 @@
 using namespace coppice;
 using proving::in_file;
 using proving::in_memory;
-using proving::kind_of;
 using proving::noise;
 using proving::test_database;
+using support::kind_of;
 
 TEMPLATE_TEST_CASE("put, insert, modify and erase say what they found and show at once", "",
                    in_file, in_memory) {

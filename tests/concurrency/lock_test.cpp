@@ -6,6 +6,7 @@
 #include <bank.hpp>
 #include <catch2/catch.hpp>
 #include <child_process.hpp>
+#include <kind_of.hpp>
 
 #include <chrono>
 #include <optional>
@@ -14,18 +15,10 @@ namespace {
 
 using coppice::database;
 using coppice::errc;
+using support::kind_of;
 using workbench::child;
 using workbench::reporter;
 using namespace std::chrono_literals;
-
-template <typename Call> std::optional<errc> kind_of_failure(Call call) {
-    try {
-        call();
-        return {};
-    } catch (coppice::error const& e) {
-        return e.kind();
-    }
-}
 
 /// A child that begins a transaction, says so, and does nothing more.
 child holder_of(std::filesystem::path const& where) {
@@ -138,10 +131,10 @@ TEST_CASE(
         txn.put("lost", "lock");
         std::filesystem::remove(here / "db.lock");
         auto const size = std::filesystem::file_size(here / "db");
-        CHECK(kind_of_failure([&] { txn.commit(); }) == errc::lock_lost);
+        CHECK(kind_of([&] { txn.commit(); }) == errc::lock_lost);
         CHECK(std::filesystem::file_size(here / "db") == size);
     }
-    CHECK(kind_of_failure([&] {
+    CHECK(kind_of([&] {
               auto txn = db.write();
               txn.put("lost", "lock");
               txn.commit();
@@ -160,9 +153,9 @@ TEST_CASE("a file that was removed or replaced is not written to, and snapshots 
     database db(here / "db", bank::chosen());
     auto const held = db.read();
     std::filesystem::remove(here / "db");
-    CHECK(kind_of_failure([&] { static_cast<void>(db.write()); }) == errc::file_missing);
+    CHECK(kind_of([&] { static_cast<void>(db.write()); }) == errc::file_missing);
     { database const other(here / "db", bank::chosen()); }
-    CHECK(kind_of_failure([&] { static_cast<void>(db.write()); }) == errc::file_replaced);
+    CHECK(kind_of([&] { static_cast<void>(db.write()); }) == errc::file_replaced);
     workbench::dice dice(1);
     CHECK_NOTHROW(bank::audit(held, dice));
     CHECK_NOTHROW(bank::audit(db.read(), dice));
@@ -183,8 +176,7 @@ TEST_CASE("a file has one lock, by whatever path it is opened") {
         auto txn = one->write();
         txn.put("by", std::to_string(++number));
         for (auto* const other : all) {
-            CHECK(kind_of_failure([&] { static_cast<void>(other->write()); }) ==
-                  errc::would_deadlock);
+            CHECK(kind_of([&] { static_cast<void>(other->write()); }) == errc::would_deadlock);
         }
         txn.commit();
         for (auto* const other : all) CHECK(other->get("by") == std::to_string(number));
@@ -210,15 +202,11 @@ TEST_CASE("a child forked within a transaction can neither use nor disturb it") 
             auto own_txn = std::move(txn);
             auto own_db = std::move(db);
             own_txn.put("child", "in memory");
-            bank::require(kind_of_failure([&] { own_txn.commit(); }) == errc::forked,
-                          "a child committed");
-            bank::require(kind_of_failure([&] { static_cast<void>(own_db.write()); }) ==
-                              errc::forked,
+            bank::require(kind_of([&] { own_txn.commit(); }) == errc::forked, "a child committed");
+            bank::require(kind_of([&] { static_cast<void>(own_db.write()); }) == errc::forked,
                           "a child wrote");
-            bank::require(kind_of_failure([&] { own_db.compact(); }) == errc::forked,
-                          "a child compacted");
-            bank::require(kind_of_failure([&] { own_db.sync(); }) == errc::forked,
-                          "a child synced");
+            bank::require(kind_of([&] { own_db.compact(); }) == errc::forked, "a child compacted");
+            bank::require(kind_of([&] { own_db.sync(); }) == errc::forked, "a child synced");
             workbench::dice dice(3);
             bank::audit(held, dice);
             auto const copy = held;
@@ -274,7 +262,7 @@ TEST_CASE("fork while threads write leaves a child that can open the database an
     });
     for (unsigned i = 0; i < 20; ++i) {
         child forked([&](reporter const& to) {
-            bank::require(kind_of_failure([&] { static_cast<void>(db.write()); }) == errc::forked,
+            bank::require(kind_of([&] { static_cast<void>(db.write()); }) == errc::forked,
                           "a child wrote");
             database own(here / "db", bank::chosen());
             own.update([&](auto& txn) { txn.put("child", std::to_string(i)); });

@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 #include <child_process.hpp>
+#include <kind_of.hpp>
 #include <workbench.hpp>
 
 #include <array>
@@ -30,21 +31,13 @@ namespace fs = std::filesystem;
 namespace posix = coppice::storage::posix;
 using coppice::errc;
 using coppice::storage::file_medium;
+using support::kind_of;
 using workbench::child;
 using workbench::reporter;
 using namespace std::chrono_literals;
 using clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t owner_offset = 2048;
-
-std::optional<errc> kind_of(std::function<void()> const& call) {
-    try {
-        call();
-    } catch (coppice::error const& e) {
-        return e.kind();
-    }
-    return {};
-}
 
 bool try_lock(fs::path const& path, std::chrono::milliseconds patience = 0ms) {
     auto const lock = file_medium(path, false).lock();

@@ -5,12 +5,12 @@
 #include <coppice/storage/file_medium.hpp>
 
 #include <catch2/catch.hpp>
+#include <kind_of.hpp>
 #include <workbench.hpp>
 
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <functional>
 #include <optional>
 #include <string>
 
@@ -26,15 +26,7 @@ using coppice::errc;
 using coppice::storage::access;
 using coppice::storage::file_medium;
 using coppice::storage::standing;
-
-std::optional<errc> kind_of(std::function<void()> const& call) {
-    try {
-        call();
-    } catch (coppice::error const& e) {
-        return e.kind();
-    }
-    return {};
-}
+using support::kind_of;
 
 void write_text(fs::path const& path, std::string const& text) { std::ofstream(path) << text; }
 

@@ -2,6 +2,7 @@
 #include <coppice/store/appender.hpp>
 
 #include <faulty_medium.hpp>
+#include <kind_of.hpp>
 #include <test_database.hpp>
 
 #include <catch2/catch.hpp>
@@ -11,8 +12,8 @@
 #include <vector>
 
 using namespace coppice;
-using proving::kind_of;
 using proving::noise;
+using support::kind_of;
 
 namespace {
 

@@ -2,6 +2,7 @@
 #include <coppice/store/compact.hpp>
 
 #include <faulty_medium.hpp>
+#include <kind_of.hpp>
 #include <test_database.hpp>
 
 #include <catch2/catch.hpp>
@@ -17,8 +18,8 @@ using faulty::call;
 using proving::content;
 using proving::in_file;
 using proving::in_memory;
-using proving::kind_of;
 using proving::test_database;
+using support::kind_of;
 
 namespace {
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/store/history.hpp>
 
+#include <kind_of.hpp>
 #include <test_database.hpp>
 
 #include <catch2/catch.hpp>
@@ -13,7 +14,7 @@
 #include <vector>
 
 using namespace coppice;
-using proving::kind_of;
+using support::kind_of;
 
 namespace {
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/store/image.hpp>
 
+#include <kind_of.hpp>
 #include <test_database.hpp>
 
 #include <catch2/catch.hpp>
@@ -14,8 +15,8 @@
 using namespace coppice;
 using format::extent_ref;
 using format::node_ref;
-using proving::kind_of;
 using proving::noise;
+using support::kind_of;
 
 namespace {
 

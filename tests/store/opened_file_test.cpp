@@ -2,6 +2,7 @@
 #include <coppice/store/opened_file.hpp>
 
 #include <faulty_medium.hpp>
+#include <kind_of.hpp>
 #include <test_database.hpp>
 
 #include <catch2/catch.hpp>
@@ -13,7 +14,7 @@
 #include <vector>
 
 using namespace coppice;
-using proving::kind_of;
+using support::kind_of;
 
 namespace {
 

@@ -2,6 +2,7 @@
 #include <coppice/store/recovery.hpp>
 
 #include <coppice/format/file_header.hpp>
+#include <kind_of.hpp>
 #include <test_database.hpp>
 
 #include <catch2/catch.hpp>
@@ -15,7 +16,7 @@
 #include <vector>
 
 using namespace coppice;
-using proving::kind_of;
+using support::kind_of;
 
 namespace {
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/store/revision.hpp>
 
+#include <kind_of.hpp>
 #include <test_database.hpp>
 
 #include <catch2/catch.hpp>
@@ -10,7 +11,7 @@
 #include <string>
 
 using namespace coppice;
-using proving::kind_of;
+using support::kind_of;
 
 namespace {
 

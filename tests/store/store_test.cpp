@@ -2,6 +2,7 @@
 #include <coppice/store/store.hpp>
 
 #include <faulty_medium.hpp>
+#include <kind_of.hpp>
 #include <test_database.hpp>
 
 #include <catch2/catch.hpp>
@@ -18,8 +19,8 @@
 using namespace coppice;
 using proving::in_file;
 using proving::in_memory;
-using proving::kind_of;
 using proving::test_database;
+using support::kind_of;
 
 namespace {
 

@@ -2,6 +2,7 @@
 #include <coppice/store/takeover.hpp>
 
 #include <faulty_medium.hpp>
+#include <kind_of.hpp>
 #include <test_database.hpp>
 
 #include <catch2/catch.hpp>
@@ -15,7 +16,7 @@
 
 using namespace coppice;
 using format::slot_state;
-using proving::kind_of;
+using support::kind_of;
 
 namespace {
 

@@ -2,6 +2,7 @@
 #include <coppice/store/writer.hpp>
 
 #include <faulty_medium.hpp>
+#include <kind_of.hpp>
 #include <test_database.hpp>
 
 #include <catch2/catch.hpp>
@@ -17,8 +18,8 @@
 using namespace coppice;
 using faulty::call;
 using proving::content;
-using proving::kind_of;
 using proving::noise;
+using support::kind_of;
 
 namespace {
 

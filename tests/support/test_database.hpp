@@ -28,16 +28,6 @@ namespace proving {
 
 using content = std::map<std::string, std::string, std::less<>>;
 
-/// Which kind of error a call throws; nothing where it throws none.
-template <typename Call> [[nodiscard]] std::optional<coppice::errc> kind_of(Call&& call) {
-    try {
-        std::forward<Call>(call)();
-    } catch (coppice::error const& e) {
-        return e.kind();
-    }
-    return {};
-}
-
 // ---- content ---------------------------------------------------------------------------------
 
 /// Bytes that look like nothing else: the same for the same seed.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/transaction/load_edits.hpp>
 
+#include <kind_of.hpp>
 #include <test_database.hpp>
 
 #include <generated.hpp>
@@ -18,7 +19,7 @@
 #include <vector>
 
 using namespace coppice;
-using proving::kind_of;
+using support::kind_of;
 
 namespace {
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/transaction/value_writer.hpp>
 
+#include <kind_of.hpp>
 #include <sparse_medium.hpp>
 #include <test_database.hpp>
 
@@ -17,9 +18,9 @@
 using namespace coppice;
 using proving::in_file;
 using proving::in_memory;
-using proving::kind_of;
 using proving::noise;
 using proving::test_database;
+using support::kind_of;
 
 namespace {
 
