@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 // A database of format version 0 as it was once written, and what is in it.
 //
-//   every-part-0.xxd   the file in hexadecimal; `xxd -r every-part-0.xxd a.db` makes it again
+//   every-part-0.xxd   the file in hexadecimal; `xxd -r every-part-0.xxd a.db` makes it again. A
+//                      value above 1 MiB and two nodes with keys of 64 KiB are in it, and nothing
+//                      in the format makes them smaller; being zeros, they take no line here
 //   every-part-0.dump  what `describe` below tells of it
 //
 // When this is red, the library reads or writes another format than it did. If nobody meant that,
@@ -192,6 +194,7 @@ void make(fs::path const& path) {
     change_and_commit(db, "before the compaction", durability::sync, [](auto& txn) {
         txn.put("", "the empty key");
         txn.put("a", "1");
+        txn.put("empty value", "");
         txn.put("out of line", proving::noise(300, 1));
     });
     db.compact();
@@ -254,10 +257,47 @@ TEST_CASE("the file has every kind of node, values of each sort, and commits of 
     CHECK(now.value_bytes("out of line") == 300U);
     CHECK(now.get("z") == "the last one");
     CHECK(now.get("") == "the empty key");
+    CHECK(now.get("empty value") == "");
     auto const report = db.check();
     CHECK(report.clean());
     CHECK(report.commits == 6);
     CHECK(db.stats().unsynced_bytes == 0); // nothing is known of another boot
+}
+
+TEST_CASE("the past of a file of version 0 is read through the public API") {
+    golden const file;
+    database const db(file.path, {.read_only = true});
+    std::vector<std::string> notes;
+    for (auto const& commit : db.history()) notes.push_back(commit.note);
+    CHECK(notes == std::vector<std::string>{"the note of a lazy commit \xc3\xa9", "",
+                                            "a value with a table", "wide nodes", "many",
+                                            "before the compaction"});
+    auto const second = db.read(commit_id{2});
+    CHECK(second.size() == 4);
+    CHECK(second.get("a") == "1");
+    CHECK(second.note() == "before the compaction");
+    CHECK(second.time() ==
+          std::chrono::system_clock::time_point(std::chrono::seconds(1'000'000'120)));
+}
+
+TEST_CASE("the first bytes of a file of version 0 are those that format.md describes") {
+    golden const made;
+    auto const file = proving::text_of(made.path);
+    REQUIRE(file.size() > format::data_begin_offset);
+    CHECK(file.substr(0, 16) == std::string("\x89"
+                                            "coppice\r\n\x1a\n\0\0\0\0",
+                                            16));
+    CHECK(file.substr(4096, 8) == "coppslot");
+    CHECK(file.substr(8192, 8) == "coppslot");
+    auto const* const bytes_of = reinterpret_cast<std::byte const*>(file.data());
+    CHECK(format::load<std::uint32_t>(bytes_of + 16) == 0);
+    CHECK(format::load<std::uint64_t>(bytes_of + 64) == format::checksum({bytes_of, 64}));
+    for (std::size_t const slot : {4096U, 8192U}) {
+        CHECK(format::load<std::uint64_t>(bytes_of + slot + 120) ==
+              format::checksum({bytes_of + slot, 120}));
+        auto const record = format::load<std::uint64_t>(bytes_of + slot + 24);
+        CHECK(file.substr(static_cast<std::size_t>(record), 4) == "crec");
+    }
 }
 
 TEST_CASE("a file of version 0 is written on, and compacted") {
