@@ -78,7 +78,8 @@ set_tests_properties(tidy.sources tidy.self_test tidy.readme tidy.ancestors
 
 # ---- the fuzz bodies over their corpora, with any compiler ------------------------------------
 
-# Each fuzz/X.cpp has its body in fuzz/X.hpp, the function fuzz_X; its inputs are fuzz/corpus/X/.
+# Each fuzz/X.cpp has its body in fuzz/X.hpp, the function fuzz_X, and beside it fuzz_X_cuts, the
+# number of shortened forms of each input to try; its inputs are fuzz/corpus/X/.
 file(GLOB fuzz_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/fuzz/*.cpp")
 set(COPPICE_REPLAY_INCLUDES "")
 set(COPPICE_REPLAY_TABLE "")
@@ -87,7 +88,7 @@ foreach(source IN LISTS fuzz_sources)
   cmake_path(GET source STEM name)
   list(APPEND fuzz_names "${name}")
   string(APPEND COPPICE_REPLAY_INCLUDES "#include \"fuzz/${name}.hpp\"\n")
-  string(APPEND COPPICE_REPLAY_TABLE "    {\"${name}\", &fuzz_${name}},\n")
+  string(APPEND COPPICE_REPLAY_TABLE "    {\"${name}\", &fuzz_${name}, fuzz_${name}_cuts},\n")
 endforeach()
 if(fuzz_names)
   configure_file("${PROJECT_SOURCE_DIR}/cmake/replay.cpp.in" "${PROJECT_BINARY_DIR}/replay.cpp"

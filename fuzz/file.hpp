@@ -57,6 +57,9 @@ inline coppice::storage::memory_medium medium_with(forged::file_bytes const& fil
 
 } // namespace fuzz_file_detail
 
+/// How many shortened forms of an input the replay tries.
+inline constexpr std::size_t fuzz_file_cuts = 64;
+
 /// @param data choices (bit 0: leave the checksums alone, bit 1: verify never), then the parts
 inline int fuzz_file(std::uint8_t const* data, std::size_t size) {
     using namespace fuzz_file_detail;

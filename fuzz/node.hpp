@@ -53,6 +53,9 @@ inline std::uint64_t read(format::inner_view const& inner) {
 
 } // namespace fuzz_node_detail
 
+/// How many shortened forms of an input the replay tries.
+inline constexpr std::size_t fuzz_node_cuts = 64;
+
 /// @param data one byte of choices, then a node
 inline int fuzz_node(std::uint8_t const* data, std::size_t size) {
     using namespace fuzz_node_detail;

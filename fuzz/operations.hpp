@@ -247,6 +247,10 @@ class play {
 
 } // namespace fuzz_operations_detail
 
+/// How many shortened forms of an input the replay tries. Each is a whole history with databases of
+/// its own.
+inline constexpr std::size_t fuzz_operations_cuts = 16;
+
 /// @param data options, then operations
 inline int fuzz_operations(std::uint8_t const* data, std::size_t size) {
     if (size > 20'000) return 0;
