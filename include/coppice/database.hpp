@@ -44,7 +44,8 @@ template <storage::medium Medium> class basic_database {
     using transaction = basic_transaction<Medium>;
 
     /// Opens the database at a path, or makes it, as the options say.
-    /// @throws error; then nothing is left behind
+    /// @throws error; then nothing is left behind, unless the very last step of making one failed,
+    ///   the sync of its folder: then it stands there, whole and empty
     explicit basic_database(std::filesystem::path const& path, options chosen = {}) requires
         std::constructible_from<Medium, std::filesystem::path const&, bool>
         : basic_database(Medium(path, chosen.create_directories), std::move(chosen)) {}

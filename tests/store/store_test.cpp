@@ -9,6 +9,8 @@
 
 #include <array>
 #include <atomic>
+#include <cstdint>
+#include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -60,6 +62,86 @@ TEST_CASE("opening makes nothing where it is told not to, and leaves nothing whe
                                              faulty::call::rename, faulty::call::sync_name});
     CHECK(kind_of([&] { store_type const tried(medium, {.create = create::must}); }) ==
           errc::already_exists);
+}
+
+TEST_CASE("whichever operation of making a database fails, it is whole or not there") {
+    using faulty::call;
+    using database_type = basic_database<faulty::medium>;
+    unsigned cases = 0;
+    auto const make_failing = [&](call what, std::uint64_t nth, bool for_ever, bool half,
+                                  bool over) {
+        faulty::medium medium;
+        auto chosen = proving::tiny();
+        if (over) { // what stood there before has to stay as it was
+            database_type old(medium, chosen);
+            put(old, "old", durability::sync);
+            chosen.create = create::replace;
+        }
+        auto& told = medium.told();
+        told.fail_after(what, nth);
+        told.for_ever = for_ever;
+        told.half_written = half;
+        auto const kind = kind_of([&] { database_type const tried(medium, chosen); });
+        if (told.failures == 0) return false;
+        ++cases;
+        CAPTURE(faulty::name_of(what), nth, for_ever, half, over);
+        CHECK(kind == errc::io_failed);
+        told.begin_anew();
+        told.for_ever = false;
+        CHECK_FALSE(medium.discard_fresh());
+        // A sync of the name can fail only when the whole file stands there already. To take it
+        // away again would be wrong: others may have it open by now, and over an old database
+        // nothing at all would be left. What is promised of a name is promised by the first
+        // commit, and that syncs it again (R8).
+        bool const named = what == call::sync_name;
+        auto const seen_anew = kind_of([&] {
+            database_type const reader(medium, {.create = create::never, .read_only = true});
+            CHECK(reader.get("old").has_value() == (over && !named));
+            CHECK(reader.check().clean());
+        });
+        CHECK(seen_anew == (named || over ? std::nullopt : std::optional(errc::not_found)));
+        told.begin_anew();
+        database_type again(medium, chosen);
+        CHECK(again.read().empty());
+        put(again, "new", durability::sync);
+        CHECK(told.count(call::sync_name) >= 1);
+        CHECK(again.get("new") == "new");
+        CHECK(again.check().clean());
+        return true;
+    };
+    std::array<unsigned, faulty::kinds_of_calls> failed{};
+    for (std::size_t i = 0; i < faulty::kinds_of_calls; ++i) {
+        auto const what = static_cast<call>(i);
+        for (unsigned variant = 0; variant < 8; ++variant) {
+            bool const half = (variant & 4U) != 0;
+            if (half && what != call::write) continue;
+            for (std::uint64_t nth = 0;
+                 make_failing(what, nth, (variant & 1U) != 0, half, (variant & 2U) != 0); ++nth) {
+                ++failed[i];
+            }
+        }
+    }
+    // No cut and no cleaning up belong to making; all else does.
+    for (auto const what : {call::write, call::sync, call::fresh, call::rename, call::sync_name}) {
+        CHECK(failed[static_cast<std::size_t>(what)] >= 4);
+    }
+    std::printf("%u failures of making a database\n", cases);
+}
+
+TEST_CASE("a fresh file that cannot be removed either is in nobody's way") {
+    using database_type = basic_database<faulty::medium>;
+    faulty::medium medium;
+    medium.told().fail_after(faulty::call::sync, 0);
+    medium.told().for_ever = true;
+    // The plan fails one kind of call; the file that stays is put there by hand.
+    CHECK(kind_of([&] { database_type const tried(medium, {}); }) == errc::io_failed);
+    medium.told().begin_anew();
+    medium.told().for_ever = false;
+    medium.fresh()->write(0, as_bytes("half of a database"));
+    database_type made(medium, proving::tiny());
+    put(made, "a", durability::sync);
+    CHECK(made.get("a") == "a");
+    CHECK_FALSE(medium.discard_fresh());
 }
 
 TEST_CASE("a failed open leaves nothing behind, not even a lock file") {

@@ -35,7 +35,8 @@ template <storage::medium Medium> class store {
     using lock_type = typename Medium::lock_type;
     using file_type = opened_file<storage_type>;
 
-    /// Opens, or makes, what the options say. @throws error; then nothing is open or left behind
+    /// Opens, or makes, what the options say. @throws error; then nothing is open or left behind,
+    ///   but for a whole empty database whose name alone could not be synced
     store(Medium medium, options chosen) : medium_(std::move(medium)), options_(std::move(chosen)) {
         constexpr auto most_unsynced = std::uint64_t{1} << 30U;
         options_.unsynced_limit_bytes = std::min(options_.unsynced_limit_bytes, most_unsynced);
@@ -248,6 +249,8 @@ template <storage::medium Medium> void store<Medium>::make() {
         }
         throw;
     }
+    // Where this fails the database stays: it is whole, others may have it open, and what it took
+    // the place of is gone. The first commit on it syncs the name again (R8).
     medium_.sync_name();
     file_ = recognise(std::move(fresh), options_.verify, path());
 }
