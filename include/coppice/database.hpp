@@ -111,8 +111,7 @@ template <storage::medium Medium> class basic_database {
     /// The write transaction, or nothing if none could be had for so long.
     template <typename Rep, typename Period>
     [[nodiscard]] std::optional<transaction> write_for(std::chrono::duration<Rep, Period> longest) {
-        return begin(std::chrono::steady_clock::now() +
-                     std::chrono::ceil<std::chrono::steady_clock::duration>(longest));
+        return begin(deadline_after(longest));
     }
     /// Runs `change(transaction&)`, then commits; if it throws, nothing has happened.
     /// @return the id of the commit
@@ -131,13 +130,17 @@ template <storage::medium Medium> class basic_database {
 
     /// Rewrites the database densely, without its history, into a fresh file that takes the place
     /// of the old one. Snapshots go on; writers wait meanwhile, readers do not.
-    /// @param hooks a filter that drops entries, a report of progress that can stop it
-    /// @return false if it was stopped; then nothing has changed
+    /// @param hooks a filter that drops entries, a report of progress that can stop it, how long to
+    ///   wait for another writer
+    /// @return false if it was stopped, or another writer was not done in time; then nothing has
+    ///   changed
     bool compact(compaction_hooks const& hooks = {}) {
         bool done = false;
         guarded([&] {
-            auto const session = store::writer<Medium>::acquire(shared(), {});
-            done = store::compact(*session, hooks);
+            storage::deadline until;
+            if (hooks.longest_wait) until = deadline_after(*hooks.longest_wait);
+            auto const session = store::writer<Medium>::acquire(shared(), until);
+            done = session && store::compact(*session, hooks);
         });
         return done;
     }
@@ -179,6 +182,13 @@ template <storage::medium Medium> class basic_database {
         return store_;
     }
     [[nodiscard]] events const& callbacks() const { return open().chosen().events; }
+
+    template <typename Rep, typename Period>
+    [[nodiscard]] static storage::deadline deadline_after(
+        std::chrono::duration<Rep, Period> longest) {
+        using clock = std::chrono::steady_clock;
+        return clock::now() + std::chrono::ceil<clock::duration>(longest);
+    }
 
     template <typename Work> void guarded(Work work) {
         try {

@@ -26,6 +26,7 @@ TEST_CASE("a command line that makes no sense ends with 2") {
         {"get", bench.db(), "k", "--bogus"},
         {"put", bench.db(), "k", "v", "--durability", "hope"},
         {"put", bench.db(), "k", "v", "--wait", "-1"},
+        {"compact", bench.db(), "--wait", "soon"},
         {"put", bench.db(), "k", "v", "--note", std::string(4097, 'n')},
         {"put", bench.db(), std::string(65536, 'k'), "v"},
         {"scan", bench.db(), "--raw", "--json"},
@@ -104,15 +105,21 @@ TEST_CASE("a lock that is not to be had in time ends with 4") {
         auto const before = std::chrono::steady_clock::now();
         for (auto const& result : {bench.on_db("put", {"k", "w", "--wait", "0"}),
                                    bench.on_db("del", {"k", "--wait", "0.3"}),
-                                   bench.on_db("load", {"--wait", "0.1"}, fruits_dump)}) {
+                                   bench.on_db("load", {"--wait", "0.1"}, fruits_dump),
+                                   bench.on_db("compact", {"--wait", "0.2"})}) {
             CHECK(result.exit_code == 4);
             CHECK(result.err.starts_with("coppice: "));
         }
-        CHECK(std::chrono::steady_clock::now() - before >= std::chrono::milliseconds(400));
+        CHECK(std::chrono::steady_clock::now() - before >= std::chrono::milliseconds(600));
         CHECK(bench.on_db("get", {"k"}).out == "v"); // readers wait for nobody
         txn.commit();
     }
     CHECK(bench.on_db("get", {"k"}).out == "not yet");
     CHECK(bench.on_db("put", {"k", "w", "--wait", "5"}).exit_code == 0);
     CHECK(db.get("k") == "w");
+    CHECK(db.stats().generation == 1);
+    CHECK(bench.on_db("compact", {"--wait", "5"}).exit_code == 0);
+    CHECK(bench.on_db("compact").exit_code == 0);
+    CHECK(db.get("k") == "w");
+    CHECK(db.stats().generation == 3);
 }

@@ -111,6 +111,12 @@ coppice::durability durability_of(std::string_view name) {
     throw failure(exit_code::usage, "--durability is sync, lazy or two_sync");
 }
 
+void add_wait(CLI::App& verb, arguments& to) {
+    add(verb, "--wait", to.wait_seconds, "SECONDS",
+        "how long to wait for another writer, then 4; else for ever")
+        ->check(CLI::Range(0.0, 1e9).description(""));
+}
+
 void add_writing(CLI::App& verb, arguments& to) {
     verb.add_option_function<std::string>(
             "--durability", [&to](std::string const& name) { to.durability = durability_of(name); },
@@ -118,9 +124,7 @@ void add_writing(CLI::App& verb, arguments& to) {
         ->type_name("HOW");
     verb.add_option("--note", to.note, "kept with the commit, at most 4096 bytes")
         ->type_name("TEXT");
-    add(verb, "--wait", to.wait_seconds, "SECONDS",
-        "how long to wait for another writer; else for ever")
-        ->check(CLI::Range(0.0, 1e9).description(""));
+    add_wait(verb, to);
 }
 
 void add_reading_verbs(CLI::App& all, arguments& to) {
@@ -174,7 +178,8 @@ void add_writing_verbs(CLI::App& all, arguments& to) {
     add_writing(load, to);
     load.footer(std::string(load_footer));
 
-    add_verb(all, to, "compact", "rewrites the database without its history");
+    auto& compact = add_verb(all, to, "compact", "rewrites the database without its history");
+    add_wait(compact, to);
 }
 
 void add_report_verbs(CLI::App& all, arguments& to) {

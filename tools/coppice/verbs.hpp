@@ -42,11 +42,22 @@ exit_code compact(arguments const& given);
     return given.at ? db.read(coppice::commit_id{*given.at}) : db.read();
 }
 
+/// What --wait gives. REQUIRES: it was given.
+[[nodiscard]] inline std::chrono::nanoseconds wait_of(arguments const& given) {
+    using std::chrono::duration;
+    return std::chrono::ceil<std::chrono::nanoseconds>(duration<double>(*given.wait_seconds));
+}
+
+/// The end of a verb that had to wait too long.
+[[nodiscard]] inline failure locked(arguments const& given) {
+    return {exit_code::locked, given.file + ": another writer holds the lock"};
+}
+
 /// The write transaction, within the time that --wait gives.
 [[nodiscard]] inline coppice::transaction begin(coppice::database& db, arguments const& given) {
     if (!given.wait_seconds) return db.write();
-    auto txn = db.write_for(std::chrono::duration<double>(*given.wait_seconds));
-    if (!txn) throw failure(exit_code::locked, given.file + ": another writer holds the lock");
+    auto txn = db.write_for(wait_of(given));
+    if (!txn) throw locked(given);
     return std::move(*txn);
 }
 

@@ -15,9 +15,11 @@
 #include <coppice/tree/cursor.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -29,6 +31,8 @@ struct compaction_hooks {
     std::function<bool(std::string_view key, std::string_view value)> keep = {};
     /// Called now and then with entries done and in all; false ends the compaction undone.
     std::function<bool(std::uint64_t done, std::uint64_t all)> progress = {};
+    /// How long it may wait for another writer; empty waits for ever.
+    std::optional<std::chrono::nanoseconds> longest_wait = {};
 };
 
 namespace detail {

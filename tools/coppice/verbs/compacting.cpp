@@ -20,7 +20,9 @@ exit_code compact(arguments const& given) {
             bar.show(done, all);
             return true;
         };
-        db.compact(hooks);
+        if (given.wait_seconds) hooks.longest_wait = wait_of(given);
+        // Nothing stops it here, so there is one reason for not being done.
+        if (!db.compact(hooks)) throw locked(given);
     }
     say(given.file + ": " + std::to_string(before) + " bytes before, " +
         std::to_string(db.stats().file_bytes) + " after");
