@@ -64,6 +64,22 @@ foreach(group IN LISTS groups)
                        ${COPPICE_TEST_TIMEOUT})
 endforeach()
 
+# Two shared libraries with a hidden copy of coppice each, which one test loads. GCC would make the
+# state in inline functions one in the whole process, wherever it is: that is what is not to be.
+foreach(copy IN ITEMS one two)
+  add_library(second_copy_${copy} MODULE "${PROJECT_SOURCE_DIR}/tests/second_copy/library.cpp")
+  target_link_libraries(second_copy_${copy} PRIVATE coppice::dev)
+  target_compile_options(
+    second_copy_${copy} PRIVATE -fvisibility=hidden -fvisibility-inlines-hidden
+                                $<$<CXX_COMPILER_ID:GNU>:-fno-gnu-unique>)
+  add_dependencies(second_copy_tests second_copy_${copy})
+  string(TOUPPER "${copy}" name)
+  set_property(
+    SOURCE "${PROJECT_SOURCE_DIR}/tests/second_copy/second_copy_test.cpp" APPEND
+    PROPERTY COMPILE_DEFINITIONS "COPPICE_TEST_COPY_${name}=\"$<TARGET_FILE:second_copy_${copy}>\"")
+endforeach()
+target_link_libraries(second_copy_tests PRIVATE ${CMAKE_DL_LIBS})
+
 # ---- tests of the source tree ----------------------------------------------------------------
 
 set(tidy_test "${PROJECT_SOURCE_DIR}/tests/tidy_test.py")

@@ -152,13 +152,15 @@ inline void lock_entry::map_page() {
 inline bool lock_entry::may_be_closed() noexcept {
     try {
         auto const record = read_owner(file_.get(), path_);
-        if (stays_open_ || is_second_copy(record, process_)) return false;
-        if (!is_writable() || record != record_of(process_)) return true;
-        if (!kernel_->acquire(std::chrono::steady_clock::time_point::min(), path_)) return true;
-        // Nobody but the owner of the lock writes the record, so it is read once more.
-        if (read_owner(file_.get(), path_) == record) write_owner(file_.get(), {}, path_);
-        kernel_->release();
-        return true;
+        if (is_second_copy(record, process_)) return false;
+        // Also where the descriptors stay open: the name alone would keep other copies out.
+        auto const named = is_writable() && record == record_of(process_);
+        if (named && kernel_->acquire(std::chrono::steady_clock::time_point::min(), path_)) {
+            // Nobody but the owner of the lock writes the record, so it is read once more.
+            if (read_owner(file_.get(), path_) == record) write_owner(file_.get(), {}, path_);
+            kernel_->release();
+        }
+        return !stays_open_;
     } catch (...) {
         return false;
     }
