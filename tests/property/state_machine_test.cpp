@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // The whole API against std::map: commands that RapidCheck makes up, shrinks and prints with their
 // seed, over databases in memory and in files, in tiny nodes so that trees are deep and split and
-// merge all the time. RC_PARAMS="max_success=1000 max_size=200" asks for more.
+// merge all the time. RC_PARAMS="max_success=9000 max_size=200" asks for another amount,
+// RC_PARAMS="seed=..." for the same sequences again.
 
 #include <coppice/coppice.hpp>
 
@@ -11,11 +12,15 @@
 #include <rapidcheck.h>
 
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <functional>
+#include <iostream>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -267,9 +272,28 @@ options tiny(unsigned choice) {
     return chosen;
 }
 
+/// What the sanitizers make slow is done less often, so that each build takes about as long.
+constexpr unsigned slower = workbench::under_tsan ? 12 : workbench::under_asan ? 8 : 1;
+
+/// Runs a property so many times, unless RC_PARAMS asks for another amount. Prints the seed.
+template <typename Property> bool holds_in(unsigned sequences, Property const& property) {
+    auto params = rc::detail::configuration().testParams;
+    auto const* const asked = std::getenv("RC_PARAMS");
+    if (asked == nullptr || std::string_view(asked).find("max_success") == std::string_view::npos) {
+        params.maxSuccess = static_cast<int>(sequences / slower * workbench::scale());
+    }
+    std::printf("%d sequences, seed %llu\n", params.maxSuccess,
+                static_cast<unsigned long long>(params.seed));
+    auto const result = rc::detail::checkTestable(property, rc::detail::TestMetadata(), params);
+    rc::detail::printResultMessage(result, std::cerr);
+    std::cerr << std::endl;
+    return result.template is<rc::detail::SuccessResult>();
+}
+
 template <typename Database>
-void whole_api(std::function<std::function<Database()>(unsigned)> const& opener) {
-    auto const holds = rc::check([&] {
+void whole_api(unsigned sequences,
+               std::function<std::function<Database()>(unsigned)> const& opener) {
+    auto const holds = holds_in(sequences, [&] {
         using kind = command::kind;
         auto const one = rc::gen::build<command>(
             rc::gen::set(&command::what,
@@ -282,7 +306,7 @@ void whole_api(std::function<std::function<Database()>(unsigned)> const& opener)
                                       })),
             rc::gen::set(&command::a, rc::gen::arbitrary<std::uint16_t>()),
             rc::gen::set(&command::b, rc::gen::arbitrary<std::uint16_t>()));
-        auto const commands = *rc::gen::scale(4.0, rc::gen::container<std::vector<command>>(one));
+        auto const commands = *rc::gen::scale(8.0, rc::gen::container<std::vector<command>>(one));
         auto const choice = *rc::gen::inRange(0U, 60U);
         machine<Database>(opener(choice)).run(commands);
     });
@@ -292,7 +316,7 @@ void whole_api(std::function<std::function<Database()>(unsigned)> const& opener)
 } // namespace
 
 TEST_CASE("the whole API keeps to std::map in memory") {
-    whole_api<memory_database>([](unsigned choice) {
+    whole_api<memory_database>(2000, [](unsigned choice) {
         storage::memory_medium const medium;
         return [medium, choice] { return memory_database(medium, tiny(choice)); };
     });
@@ -301,7 +325,7 @@ TEST_CASE("the whole API keeps to std::map in memory") {
 TEST_CASE("the whole API keeps to std::map in files") {
     workbench::folder const dir;
     int number = 0;
-    whole_api<database>([&](unsigned choice) {
+    whole_api<database>(600, [&](unsigned choice) {
         auto const path = dir / (std::to_string(++number) + ".db");
         return [path, choice] { return database(path, tiny(choice)); };
     });
