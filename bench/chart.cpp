@@ -113,7 +113,7 @@ std::string svg_of(std::vector<row> const& rows, std::vector<std::string> const&
            legend(others) +
            text_of("<text x='%.1f' y='%.1f' text-anchor='end' fill='#555'>ratio to LMDB, higher is "
                    "better</text>\n",
-                   label_width - 10, top - 6) +
+                   label_width - 30, top - 6) +
            scale(bottom) + lines + "</svg>\n";
 }
 

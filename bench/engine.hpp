@@ -26,7 +26,7 @@ using pair = std::pair<std::string_view, std::string_view>;
 /// What a commit waits for.
 enum class durability : std::uint8_t {
     durable, ///< the device has it when the commit returns
-    no_sync, ///< the engine's fastest mode that still hands each commit to the engine's log or file
+    no_sync, ///< the engine's usual mode without a sync; what a crash takes differs by engine
 };
 
 /// Reads at a moment of a store: at first the moment at which it was made.
@@ -41,6 +41,15 @@ class reader {
     virtual void refresh() = 0;
     /// The value of a key, or nothing. The view lives until the next call.
     virtual std::optional<std::string_view> get(std::string_view key) = 0;
+    /// Gets several keys at once. An engine that can do better than one after the other overrides
+    /// it. @return the totals of the pairs that were found
+    virtual totals get_many(std::span<std::string_view const> keys) {
+        totals sum;
+        for (auto const key : keys) {
+            if (auto const value = get(key)) sum.add(key, *value);
+        }
+        return sum;
+    }
     /// Walks all pairs.
     virtual totals scan() = 0;
     /// Walks `count` pairs from the first key that is not before `key`, or as many as there are.

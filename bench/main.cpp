@@ -45,7 +45,12 @@ bool run_all(arguments const& given, std::vector<sample>& samples) {
                 std::fprintf(stderr, "%zu/%zu %-12s %s\n", repetition + 1, given.repetitions,
                              std::string(group.name).c_str(), name.c_str());
                 try {
-                    for (auto& one : bench::run_worker(given, group, engine)) {
+                    auto figures = bench::run_worker(given, group, engine);
+                    if (figures.empty()) {
+                        std::fprintf(stderr, "left out: this machine has no such data\n");
+                        break;
+                    }
+                    for (auto& one : figures) {
                         samples.push_back({name, repetition, std::move(one)});
                     }
                 } catch (std::runtime_error const& e) {

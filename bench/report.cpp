@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <iterator>
+#include <string_view>
 
 namespace bench {
 
@@ -63,21 +65,31 @@ void summarise(row& to, figures const& from) {
     return line + "\n";
 }
 
+[[nodiscard]] bool among(std::vector<std::string> const& engines, std::string_view name) {
+    return std::find(engines.begin(), engines.end(), name) != engines.end();
+}
+
+/// Medians of LMDB and coppice, ratios of all others to LMDB; without LMDB medians of all.
 [[nodiscard]] std::string table_of_engines(std::vector<row> const& rows,
                                            std::vector<std::string> const& engines) {
-    std::vector<std::string> head = {"workload", "unit", baseline, "coppice"};
-    for (auto const& engine : engines) {
-        if (engine != baseline) head.push_back(engine + " / " + baseline);
+    auto absolute = engines;
+    std::vector<std::string> relative;
+    if (among(engines, baseline)) {
+        absolute = {baseline};
+        if (among(engines, "coppice")) absolute.emplace_back("coppice");
+        std::copy_if(engines.begin(), engines.end(), std::back_inserter(relative),
+                     [](std::string const& engine) { return engine != baseline; });
     }
+    std::vector<std::string> head = {"workload", "unit"};
+    head.insert(head.end(), absolute.begin(), absolute.end());
+    for (auto const& engine : relative) head.push_back(engine + " / " + baseline);
     auto text = line_of(head) + line_of(std::vector<std::string>(head.size(), "---"));
     for (auto const& row : rows) {
         if (row.medians.contains(floor_name)) continue;
         std::vector<std::string> cells = {
-            row.what.name, row.what.unit + (row.what.higher_is_better ? " ↑" : " ↓"),
-            cell(row.medians, baseline), cell(row.medians, "coppice")};
-        for (auto const& engine : engines) {
-            if (engine != baseline) cells.push_back(cell(row.ratios, engine));
-        }
+            row.what.name, row.what.unit + (row.what.higher_is_better ? " ↑" : " ↓")};
+        for (auto const& engine : absolute) cells.push_back(cell(row.medians, engine));
+        for (auto const& engine : relative) cells.push_back(cell(row.ratios, engine));
         text += line_of(cells);
     }
     return text;

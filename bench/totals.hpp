@@ -47,6 +47,13 @@ struct totals {
         bytes += key.size() + value.size();
         words += word + first_word(value);
     }
+    /// Adds other pairs, whose order among these does not matter.
+    totals& operator+=(totals const& others) noexcept {
+        count += others.count;
+        bytes += others.bytes;
+        words += others.words;
+        return *this;
+    }
 };
 
 /// The same pairs, in whatever order?

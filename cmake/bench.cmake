@@ -16,6 +16,10 @@ target_link_libraries(coppice_bench PRIVATE coppice::dev CLI11::CLI11 nlohmann_j
 # COPPICE_BENCH_<NAME>. Without the first two the adapter is left out.
 function(coppice_bench_engine name header library)
   string(TOUPPER "${name}" upper)
+  if(NOT EXISTS "${COPPICE_${upper}_LIBRARY}") # it may have gone since the last time
+    unset(COPPICE_${upper}_INCLUDE_DIR CACHE)
+    unset(COPPICE_${upper}_LIBRARY CACHE)
+  endif()
   find_path(COPPICE_${upper}_INCLUDE_DIR "${header}")
   find_library(COPPICE_${upper}_LIBRARY "${library}")
   mark_as_advanced(COPPICE_${upper}_INCLUDE_DIR COPPICE_${upper}_LIBRARY)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // bench/engines/wiredtiger.cpp: WiredTiger, one row-store table with its log.
-// Durable commits wait for the log's fsync. The bulk load uses a bulk cursor, then a checkpoint.
+// Durable commits wait for the log's fsync; no-sync ones stay in the log's buffer in the process.
+// The bulk load uses a bulk cursor, then a checkpoint.
 
 #include "bench/engines/engines.hpp"
 

@@ -3,6 +3,7 @@
 
 #include "bench/workloads/steps.hpp"
 
+#include <span>
 #include <vector>
 
 namespace bench {
@@ -53,6 +54,21 @@ double get_all(reader& from, data_set const& data) {
             sum += first_word(*value) + value->size();
         }
         verify(sum == expected, "the sum of the values that were got");
+    });
+}
+
+double get_many(reader& from, data_set const& data) {
+    constexpr std::size_t at_once = 16;
+    key_list const wanted(data.pairs, 22);
+    auto const expected = data.expected();
+    return warm_seconds([&] {
+        totals sum;
+        for (std::span rest(wanted.keys()); !rest.empty();) {
+            auto const keys = rest.first(std::min(at_once, rest.size()));
+            sum += from.get_many(keys);
+            rest = rest.subspan(keys.size());
+        }
+        verify(same_pairs(sum, expected), "the sums of several gets at once");
     });
 }
 

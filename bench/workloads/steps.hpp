@@ -45,6 +45,8 @@ void record_writing(recorder& out, std::string_view workload, std::string const&
 
 /// Gets all pairs in random order, once to be warm and once for the clock. @return seconds
 double get_all(reader& from, data_set const& data);
+/// Gets all pairs in random order, 16 keys at once, likewise. @return seconds
+double get_many(reader& from, data_set const& data);
 /// Asks for keys that are not there, likewise. @return seconds
 double get_missing(reader& from, std::size_t count);
 /// Scans, likewise. @return seconds

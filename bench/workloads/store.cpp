@@ -11,7 +11,10 @@ namespace {
 void read_warm(task& of, engine& store, data_set const& data) {
     auto const from = store.make_reader();
     auto const count = static_cast<double>(data.pairs.size());
-    if (of.wants("W5")) of.out.rate("W5", "W5 get", "/s", count, get_all(*from, data));
+    if (of.wants("W5")) {
+        of.out.rate("W5", "W5 get", "/s", count, get_all(*from, data));
+        of.out.rate("W5", "W5 get 16 at once", "/s", count, get_many(*from, data));
+    }
     if (of.wants("W6")) {
         of.out.rate("W6", "W6 missing get", "/s", count, get_missing(*from, data.pairs.size()));
     }
