@@ -76,7 +76,7 @@ MAX_BODY_LINES = 70
 SOURCE_FOLDERS = (".ci", "bench", "cmake", "examples", "fuzz", "include", "tests", "tools")
 SOURCE_SUFFIXES = (".hpp", ".cpp", ".h", ".py", ".sh", ".cmake", ".in", ".txt")
 ROOT_FILES = ("CMakeLists.txt", "dev", ".clang-tidy")
-BODY_FOLDERS = ("include", "tools", "examples")
+BODY_FOLDERS = ("bench", "include", "tools", "examples")
 
 # Written in halves, since this file is checked too.
 LEFTOVERS = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSL-1.0
+// bench/workloads/store.cpp: W1, and W2 with all that is done on its store: W5 to W8, W10.
+
+#include "bench/workloads/steps.hpp"
+#include "bench/workloads/workloads.hpp"
+
+namespace bench {
+
+namespace {
+
+void read_warm(task& of, engine& store, data_set const& data) {
+    auto const from = store.make_reader();
+    auto const count = static_cast<double>(data.pairs.size());
+    if (of.wants("W5")) {
+        of.out.rate("W5", "W5 get", "/s", count, get_all(*from, data));
+        of.out.rate("W5", "W5 get 16 at once", "/s", count, get_many(*from, data));
+    }
+    if (of.wants("W6")) {
+        of.out.rate("W6", "W6 missing get", "/s", count, get_missing(*from, data.pairs.size()));
+    }
+    if (of.wants("W7")) {
+        of.out.rate("W7", "W7 scan", "pairs/s", count, scan_all(*from, data.expected()));
+    }
+    if (of.wants("W8")) {
+        auto const seeks = std::max<std::size_t>(1, data.pairs.size() / 50);
+        of.out.rate("W8", "W8 seek + 100 next", "ranges/s", static_cast<double>(seeks),
+                    seek_all(*from, data, seeks));
+    }
+}
+
+void delete_half(task& of, engine& store, data_set const& data) {
+    auto const order = shuffled_places(data.pairs.size(), 31);
+    auto const half = order.size() / 2;
+    totals left;
+    std::vector<bool> gone(order.size());
+    for (std::size_t i = 0; i < half; ++i) gone[order[i]] = true;
+    for (std::size_t i = 0; i < order.size(); ++i) {
+        if (!gone[i]) left.add(data.pairs[i].first, data.pairs[i].second);
+    }
+
+    auto const before = bytes_written::now();
+    stopwatch const deleting;
+    {
+        auto const to = store.make_writer();
+        in_transactions(*to, half, pairs_per_transaction, durability::no_sync,
+                        [&](std::size_t i) { to->erase(data.pairs[order[i]].first); });
+    }
+    store.sync();
+    auto const seconds = deleting.seconds();
+    auto const written = bytes_written::now() - before;
+    of.out.rate("W10", "W10 delete half", "/s", static_cast<double>(half), seconds);
+    record_writing(of.out, "W10", "W10 delete half", written, data.bytes() - left.bytes);
+    of.out.rate("W10", "W10 scan after deletes", "pairs/s", static_cast<double>(left.count),
+                scan_all(*store.make_reader(), left));
+    of.out.cost("W10", "W10 size after deletes", "MiB",
+                static_cast<double>(folder_bytes(of.folder)) / mebibyte);
+    stopwatch const compacting;
+    store.compact();
+    of.out.cost("W10", "W10 compaction time", "ms", compacting.seconds() * 1e3);
+    of.out.cost("W10", "W10 compacted size", "MiB",
+                static_cast<double>(folder_bytes(of.folder)) / mebibyte);
+    verify(same_pairs(store.make_reader()->scan(), left), "a scan after the compaction");
+}
+
+} // namespace
+
+void run_bulk(task& of) {
+    auto const data = random_data(of.pairs, 11);
+    auto const store = of.open(data.bytes());
+    auto const before = bytes_written::now();
+    stopwatch const time;
+    store->bulk_load(data.pairs);
+    auto const seconds = time.seconds();
+    auto const written = bytes_written::now() - before;
+    of.out.rate("W1", "W1 bulk load", "/s", static_cast<double>(of.pairs), seconds);
+    record_writing(of.out, "W1", "W1 bulk load", written, data.bytes());
+    of.out.cost("W1", "W1 size", "MiB", static_cast<double>(folder_bytes(of.folder)) / mebibyte);
+    verify(same_pairs(store->make_reader()->scan(), data.expected()), "a scan after the bulk load");
+}
+
+void run_store(task& of) {
+    auto const data = random_data(of.pairs, 11);
+    auto const store = of.open(data.bytes());
+    auto const before = bytes_written::now();
+    auto const seconds = insert_shuffled(*store, data);
+    auto const written = bytes_written::now() - before;
+    if (of.wants("W2")) {
+        of.out.rate("W2", "W2 random insert", "/s", static_cast<double>(of.pairs), seconds);
+        record_writing(of.out, "W2", "W2 random insert", written, data.bytes());
+        of.out.cost("W2", "W2 size", "MiB",
+                    static_cast<double>(folder_bytes(of.folder)) / mebibyte);
+    }
+    read_warm(of, *store, data);
+    if (of.wants("W10")) delete_half(of, *store, data);
+}
+
+} // namespace bench
