@@ -80,6 +80,27 @@ foreach(copy IN ITEMS one two)
 endforeach()
 target_link_libraries(second_copy_tests PRIVATE ${CMAKE_DL_LIBS})
 
+# ---- simulated crashes -------------------------------------------------------------------------
+
+# bin/coppice_crash is what ./dev crash runs; tests run a smaller amount. It is optimised also where
+# the other tests are not, since it counts its work in millions.
+find_package(CLI11 REQUIRED)
+find_package(Threads REQUIRED)
+add_executable(coppice_crash "${PROJECT_SOURCE_DIR}/tests/crash/explorer/main.cpp")
+target_link_libraries(coppice_crash PRIVATE coppice_test_support CLI11::CLI11 Threads::Threads)
+target_compile_options(coppice_crash PRIVATE -O2)
+if(COPPICE_SANITIZE)
+  set(exhaustive_arguments --transactions 2)
+  set(random_arguments --histories 300)
+else()
+  set(exhaustive_arguments "")
+  set(random_arguments --histories 4000)
+endif()
+add_test(NAME crash.exhaustive COMMAND coppice_crash exhaustive ${exhaustive_arguments})
+add_test(NAME crash.random COMMAND coppice_crash random ${random_arguments})
+set_tests_properties(crash.exhaustive crash.random PROPERTIES LABELS crash PROCESSORS 2 TIMEOUT
+                                                              ${COPPICE_TEST_TIMEOUT})
+
 # ---- tests of the source tree ----------------------------------------------------------------
 
 set(tidy_test "${PROJECT_SOURCE_DIR}/tests/tidy_test.py")
@@ -89,7 +110,9 @@ add_test(NAME tidy.readme COMMAND "${COPPICE_PYTHON}" -B
                                   "${PROJECT_SOURCE_DIR}/tests/readme_test.py")
 add_test(NAME tidy.ancestors COMMAND "${COPPICE_PYTHON}" -B
                                      "${PROJECT_SOURCE_DIR}/tests/ancestors_test.py")
-set_tests_properties(tidy.sources tidy.self_test tidy.readme tidy.ancestors
+add_test(NAME tidy.planted COMMAND "${COPPICE_PYTHON}" -B
+                                   "${PROJECT_SOURCE_DIR}/tests/crash/planted/plant.py" --check)
+set_tests_properties(tidy.sources tidy.self_test tidy.readme tidy.ancestors tidy.planted
                      PROPERTIES LABELS tidy TIMEOUT 60)
 
 # ---- the fuzz bodies over their corpora, with any compiler ------------------------------------

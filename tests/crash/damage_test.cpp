@@ -192,17 +192,17 @@ TEST_CASE("a block that falls back to what it was is noticed, but for that of th
     by.create();
     tally all;
     std::size_t slots = 0;
-    std::vector<recorded::image> earlier;
+    std::vector<crash::image> earlier;
     for (unsigned i = 0; i < 24; ++i) {
         by.commit({{"key" + std::to_string(i * 7 % 40), "text " + std::to_string(i)},
                    {"key" + std::to_string(i), std::string(90, 'x')}},
                   i % 3 == 1 ? crash::durability::lazy : crash::durability::sync);
-        auto now = by.machine().now();
-        auto const& whole = now.files.at(now.at_path);
+        auto now = by.now();
+        auto const& whole = now.files.at(now.database);
         patient file({whole, by.told().states, by.told().states.rbegin()->first});
         auto const reached = reachable_bytes(whole);
         for (auto const& before : earlier) {
-            auto old = before.files.at(before.at_path);
+            auto old = before.files.at(before.database);
             old.resize(whole.size()); // written ahead with zeros
             for (std::size_t at = 0; at < old.size(); at += 512) {
                 auto changed = whole;
@@ -240,7 +240,7 @@ TEST_CASE("flipped bits in wide nodes are noticed") {
         }
     }
     by.commit(wide, crash::durability::two_sync); // else opening notices at once
-    auto const now = by.machine().now();
+    auto const& now = by.now();
     patient file({now.files.at(1), by.told().states, 2});
     tally all;
     for (auto const& each : forged::reachable(file.origin().file)) {

@@ -25,12 +25,9 @@ damaged::sample const& sample() {
 }
 
 hostile::outcome ask(file_bytes const& file) {
-    recorded::image start;
-    start.files[1] = file;
-    start.at_path = 1;
-    auto on = std::make_shared<recorded::machine>(start);
-    on->recording = false;
-    return hostile::ask(recorded::medium(on), crash::tiny());
+    crash::machine on(crash::image_of(file));
+    on.forget_log();
+    return hostile::ask(on.start_process(), crash::tiny());
 }
 
 /// Where the arrays of an inner node lie.
@@ -318,17 +315,15 @@ TEST_CASE("a node that has the size of no node is not taken for a value that was
     for (unsigned i = 0; i < 5; ++i) changes.emplace_back("b" + std::to_string(i), value);
     for (unsigned i = 0; i < 20; ++i) changes.emplace_back("c" + std::to_string(100 + i), "small");
     by.commit(changes, crash::durability::two_sync);
-    auto file = by.machine().now().files.at(1);
+    auto file = by.now().files.at(1);
     auto const first = nth_part(file, "extent", 0, 0);
     auto const parent = nth_part(file, "inner", 0, 1);
     auto const fields = inner_fields(file, parent);
     forged::store(file, fields.hot + 8, first.offset / 8 << 19U | 0x7FFFF);
     forged::fix_checksums(file);
 
-    recorded::image start;
-    start.files[1] = file;
-    start.at_path = 1;
-    crash::database const db(recorded::medium(std::make_shared<recorded::machine>(start)), chosen);
+    crash::machine on(crash::image_of(file));
+    crash::database const db(on.start_process(), chosen);
     auto const state = db.read();
     CHECK(state.get("aa")->size() == value.size());
     auto const low = format::inner_view(file.data() + parent.offset).separator(0);

@@ -4,13 +4,15 @@
 // and takes the next commit. Power cuts lose any subset of the writes that no sync vouches for.
 
 #include <catch2/catch.hpp>
-#include <crash_history.hpp>
+#include <crash_images.hpp>
+#include <workbench.hpp>
 
 #include <cstdio>
 #include <set>
 
 namespace {
 
+using crash::cut_level;
 using crash::durability;
 using crash::edits;
 using crash::history;
@@ -107,7 +109,7 @@ class examiner {
         distinct_.add(hash);
         try {
             auto const after = crash::examine(left, told_, floor, ceiling);
-            if (deeper && after) deeper(*after);
+            if (deeper) deeper(after);
         } catch (std::exception const& e) {
             FAIL(where << ", floor " << floor << ": " << e.what());
         }
@@ -115,7 +117,7 @@ class examiner {
     [[nodiscard]] std::size_t count() const noexcept { return distinct_.count(); }
 
     /// Gets what was done while an image was examined.
-    std::function<void(history const&)> deeper;
+    std::function<void(history const&)> deeper{};
 
   private:
     history const& told_;
@@ -142,19 +144,20 @@ TEST_CASE("a power cut that loses any subset of unsynced writes leaves a whole c
     for (auto const& [name, told] : histories()) {
         INFO("history " << name);
         examiner visit(told);
-        crash::for_each_power_cut(told, 0, 12, std::ref(visit));
+        crash::for_each_power_cut(told, cut_level::whole_writes, 6, 300, std::ref(visit));
         images += visit.count();
         CHECK(visit.count() > 20);
     }
     std::printf("%zu distinct images after power cuts, whole writes\n", images);
 }
 
-TEST_CASE("a power cut that loses any one sector, or all but one, leaves a whole commit") {
+TEST_CASE("a power cut that loses any sectors of what is unsynced leaves a whole commit") {
     std::size_t images = 0;
     for (auto const& [name, told] : histories()) {
         INFO("history " << name);
         examiner visit(told);
-        crash::for_each_power_cut(told, 512, workbench::scale() > 1 ? 12 : 8, std::ref(visit));
+        crash::for_each_power_cut(told, cut_level::sectors, 4, 100 * workbench::scale(),
+                                  std::ref(visit));
         images += visit.count();
     }
     std::printf("%zu distinct images after power cuts, sectors of 512 bytes\n", images);
@@ -166,21 +169,21 @@ TEST_CASE("a slot that a power cut tears at any byte is passed over") {
         auto const& told = each.second;
         INFO("history " << each.first);
         examiner visit(told);
-        crash::pending_disk disk(told.start);
+        auto cached = told.start;
         for (std::size_t at = 0; at < told.log.size(); ++at) {
             auto const& next = told.log[at];
-            disk.take(next);
-            if (next.what != crash::op::write || next.offset >= 12288) continue;
-            auto pieces = disk.pieces(0);
-            auto const whole = pieces.back();
-            for (std::size_t cut = 0; cut <= whole.end; cut += whole.end > 128 ? 64 : 1) {
-                pieces.back().end = cut;
-                auto const left =
-                    disk.after_cut(pieces, std::vector<bool>(pieces.size(), true), 0, false);
-                crash::with_each_page(left, disk.cached(), [&](crash::image const& with_page) {
-                    visit(with_page, told.floor(at, true), told.ceiling(at + 1), "torn slot");
-                });
+            if (next.kind == crash::op::write && next.offset < 12288) {
+                auto const size = next.data.size();
+                for (std::size_t cut = 0; cut <= size; cut += size > 128 ? 64 : 1) {
+                    auto left = cached;
+                    apply(left, next, cut);
+                    ++left.boot;
+                    crash::with_each_page(left, [&](crash::image const& with_page) {
+                        visit(with_page, told.floor(at, true), told.ceiling(at + 1), "torn slot");
+                    });
+                }
             }
+            apply(cached, next);
         }
         images += visit.count();
     }
@@ -199,13 +202,13 @@ TEST_CASE("a crash of the recovery from a crash loses nothing and brings nothing
         visit.deeper = [&](history const& recovery) {
             if (number++ % first_of_many != 0) return;
             examiner again(recovery);
-            crash::for_each_power_cut(recovery, 0, 6,
+            crash::for_each_power_cut(recovery, cut_level::sectors, 3, 20,
                                       [&](auto const& left, auto floor, auto ceiling, auto& where) {
                                           distinct.add(crash::hash_of(left));
                                           again(left, floor, ceiling, "twice: " + where);
                                       });
         };
-        crash::for_each_power_cut(told, 0, 6, std::ref(visit));
+        crash::for_each_power_cut(told, cut_level::sectors, 3, 30, std::ref(visit));
         images += distinct.count();
     }
     std::printf("%zu distinct images of second crashes\n", images);
@@ -221,10 +224,10 @@ TEST_CASE("a power cut after the take-over from a killed process loses nothing")
         for (std::size_t at = 0; at <= told.log.size(); ++at) {
             if (auto const floor = told.floor(at, false); floor > 0) {
                 auto const after = crash::examine(cached, told, floor, told.ceiling(at));
-                auto const both = crash::joined(told, at, *after);
+                auto const both = crash::joined(told, at, after);
                 examiner visit(both);
                 crash::for_each_power_cut(
-                    both, 0, 5,
+                    both, cut_level::sectors, 3, 20,
                     [&](auto const& left, auto low, auto high, auto& where) {
                         if (distinct.add(crash::hash_of(left) + low)) {
                             visit(left, low, high, "killed, taken over, " + where);
@@ -232,7 +235,7 @@ TEST_CASE("a power cut after the take-over from a killed process loses nothing")
                     },
                     at);
             }
-            if (at < told.log.size()) apply(cached, told.log[at], told.log[at].data.size());
+            if (at < told.log.size()) apply(cached, told.log[at]);
         }
         images += distinct.count();
     }
@@ -253,7 +256,7 @@ TEST_CASE("a commit that a recovery has rolled back does not come back when it i
     auto const denied = by.handle().read().state()->at();
     auto const told = by.told();
     crash::for_each_power_cut(
-        told, 512, 8,
+        told, cut_level::sectors, 4, 200,
         [&](crash::image const& left, std::uint64_t, std::uint64_t, std::string const&) {
             if (!firsts.add(crash::hash_of(left))) return;
             scribe second(told.chosen, left);
@@ -263,7 +266,7 @@ TEST_CASE("a commit that a recovery has rolled back does not come back when it i
             for (auto const& [key, value] : again) txn.put(key, *value);
             txn.commit(durability::sync);
             auto const retried = second.told();
-            crash::for_each_power_cut(retried, 512, 6,
+            crash::for_each_power_cut(retried, cut_level::sectors, 4, 50,
                                       [&](crash::image const& found, auto, auto, auto&) {
                                           if (!seconds.add(crash::hash_of(found))) return;
                                           scribe third(told.chosen, found);

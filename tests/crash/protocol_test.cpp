@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 #include <crash_history.hpp>
+#include <workbench.hpp>
 
 #include <array>
 #include <cstdio>
@@ -25,21 +26,21 @@ class watcher {
         for (std::size_t at = 0; at < told_.log.size(); ++at) {
             auto const& next = told_.log[at];
             INFO("operation " << at);
-            if (next.what == op::write) see_write(next);
-            if (next.what == op::truncate) CHECK(next.offset >= valid_end_);
+            if (next.kind == op::write) see_write(next);
+            if (next.kind == op::truncate) CHECK(next.offset >= valid_end_);
             apply(now_, next, next.data.size());
-            if (next.what == op::rename) {
+            if (next.kind == op::rename) {
                 CHECK(unsynced_.count(next.inode) == 0);
                 named_ = next.inode;
                 durable_ = {};
                 read_slots(true);
             }
-            if (next.what == op::sync) {
+            if (next.kind == op::sync) {
                 unsynced_.erase(next.inode);
                 if (next.inode == named_) durable_ = written_;
             }
-            if (next.what == op::sync_name) name_durable_ = named_;
-            if (next.what == op::page) see_page(next);
+            if (next.kind == op::sync_name) name_durable_ = named_;
+            if (next.kind == op::page) see_page(next);
             promised(at + 1);
             ++seen_;
         }

@@ -31,7 +31,7 @@ std::optional<errc> refusal(std::string_view text) {
 } // namespace
 
 TEST_CASE("what is not a database is told apart from one that is damaged or of another version") {
-    auto const block = format::encode(store::fresh_header({}));
+    auto const block = format::encode(store::fresh_header({}, {1, 2}));
     std::string const header(as_text(block));
     CHECK_FALSE(refusal(header).has_value());
     CHECK(refusal("") == errc::not_a_database);
@@ -66,21 +66,27 @@ TEST_CASE("covering maps further only where it must, and what is verified is sha
 
 TEST_CASE("every fresh database has an identity of its own, and node sizes that make sense") {
     std::set<std::array<std::byte, 16>> uuids;
-    for (int i = 0; i < 100; ++i) uuids.insert(store::fresh_header({}).uuid);
+    for (int i = 0; i < 100; ++i) {
+        storage::memory_medium medium;
+        memory_database const made(medium);
+        auto const opened = medium.open(storage::access::read_only);
+        uuids.insert(store::recognise(opened, verify::never, "").header().uuid);
+    }
     CHECK(uuids.size() == 100);
-    CHECK(store::fresh_header({256, 256, 10000}).nodes.inline_value_bytes == 64);
+    CHECK(store::fresh_header({256, 256, 10000}, {1, 2}).nodes.inline_value_bytes == 64);
     for (auto const& sizes :
          {node_sizes{127, 128, 0}, node_sizes{128, 127, 0}, node_sizes{65537, 128, 0},
           node_sizes{128, 65537, 0}, node_sizes{0, 0, 0}}) {
-        CHECK(kind_of([&] { static_cast<void>(store::fresh_header(sizes)); }) ==
-              errc::invalid_argument);
+        CHECK(kind_of([&] {
+                  static_cast<void>(store::fresh_header(sizes, {1, 2}));
+              }) == errc::invalid_argument);
     }
 }
 
 TEST_CASE("a sealed file opens at once, and one sync makes all of it durable") {
     faulty::medium medium;
     auto const storage = medium.fresh();
-    auto const header = store::fresh_header({});
+    auto const header = store::fresh_header({}, {1, 2});
     format::commit_record record;
     record.commit_id = 9;
     record.time_us = 5;

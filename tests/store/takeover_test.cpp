@@ -61,6 +61,17 @@ struct row {
 };
 
 constexpr std::uint64_t file_bytes = 30001;
+constexpr std::array<std::byte, 16> this_boot{std::byte{1}};
+constexpr std::array<std::byte, 16> earlier_boot{std::byte{2}};
+
+store::recovered of_boot(store::recovered found, std::array<std::byte, 16> const& boot_id) {
+    for (auto& each : found.slots.slots) each.slot.boot_id = boot_id;
+    return found;
+}
+store::recovered alone(store::recovered found) {
+    found.slots.slots[1U - found.index] = {};
+    return found;
+}
 
 std::vector<row> rows() {
     auto const both = found_both();
@@ -100,6 +111,36 @@ std::vector<row> rows() {
          false,
          {.append_offset = 20000, .rewrite = true, .must_sync = true}},
         {"a page of another boot", both, none, true, {.append_offset = 20000, .must_sync = true}},
+        {"slots of this boot",
+         of_boot(both, this_boot),
+         none,
+         false,
+         {.append_offset = 20000, .rewrite = true, .must_sync = true}},
+        {"slots of an earlier boot",
+         of_boot(both, earlier_boot),
+         none,
+         false,
+         {.append_offset = 20000, .must_sync = true}},
+        {"a lone slot, and no page",
+         alone(both),
+         none,
+         false,
+         {.append_offset = 30008, .zero = {false, true}, .must_sync = true}},
+        {"a lone slot of an earlier boot, and a page that knows nothing",
+         alone(of_boot(both, earlier_boot)),
+         page(0, true),
+         false,
+         {.append_offset = 30008, .zero = {false, true}, .must_sync = true}},
+        {"a lone slot, and a page of another boot",
+         alone(both),
+         none,
+         true,
+         {.append_offset = 20000, .must_sync = true}},
+        {"a rejected slot of an earlier boot",
+         of_boot(good, earlier_boot),
+         none,
+         false,
+         {.durable_index = 1, .append_offset = 16000, .zero = {true, false}, .must_sync = true}},
         {"a rejected slot, in this boot",
          good,
          page(7, true),
@@ -135,7 +176,7 @@ TEST_CASE("every row of the table of take-overs leads to its plan") {
         INFO(what);
         auto found_here = found;
         if (found_here.index == 1) found_here.slots.slots[1].slot.end_offset = 16000;
-        auto const plan = store::plan_takeover(found_here, page, other_boot, file_bytes);
+        auto const plan = store::plan_takeover(found_here, page, this_boot, other_boot, file_bytes);
         CHECK(plan.durable_index == expected.durable_index);
         CHECK(plan.append_offset == expected.append_offset);
         CHECK(plan.zero == expected.zero);
@@ -149,7 +190,7 @@ TEST_CASE("every row of the table of take-overs leads to its plan") {
 TEST_CASE("a mark with the right number and other bytes vouches for nothing") {
     auto other = page(8, false);
     other->mark_checksum = 801;
-    auto const plan = store::plan_takeover(found_both(), other, false, file_bytes);
+    auto const plan = store::plan_takeover(found_both(), other, this_boot, false, file_bytes);
     CHECK_FALSE(plan.marked);
     CHECK(plan.rewrite);
 }
@@ -170,6 +211,12 @@ struct lazy_file {
         header = format::decode_file_header(bytes{block}.first(format::block_bytes), {});
         medium.told().begin_anew();
     }
+    /// As a writer of this boot that knows nothing of those before it.
+    [[nodiscard]] store::takeover_plan plan(store::recovered const& found) {
+        return store::plan_takeover(found, {}, medium.lock()->identity().boot_id, false,
+                                    storage->size());
+    }
+
     faulty::medium medium;
     std::shared_ptr<faulty::storage> storage;
     format::file_header header;
@@ -181,7 +228,7 @@ TEST_CASE("taking over writes the unsynced bytes and the slot again, as they wer
     lazy_file file;
     auto const before = proving::bytes_of(*file.storage);
     auto const found = store::recover(*file.storage, file.header, false, "test");
-    auto const plan = store::plan_takeover(found, {}, false, file.storage->size());
+    auto const plan = file.plan(found);
     store::carry_out(plan, *file.storage, found.slot(), found.index);
     CHECK(proving::bytes_of(*file.storage) == before);
     auto const from = found.slot().verify_from;
@@ -196,7 +243,7 @@ TEST_CASE("taking over writes the unsynced bytes and the slot again, as they wer
 TEST_CASE("bytes that do not read as they were verified are not taken over") {
     lazy_file file;
     auto const found = store::recover(*file.storage, file.header, false, "test");
-    auto const plan = store::plan_takeover(found, {}, false, file.storage->size());
+    auto const plan = file.plan(found);
     std::array<std::byte, 1> const other{std::byte{0xEE}};
     file.storage->write(found.slot().verify_from + 50, other);
     file.medium.told().begin_anew();
@@ -215,7 +262,7 @@ TEST_CASE("a slot that does not hold is zeroed as a whole block, and nothing els
     auto const rejected = found.index;
     found = store::recover(*file.storage, file.header, false, "test");
     REQUIRE(found.rejected[rejected]);
-    auto const plan = store::plan_takeover(found, {}, false, file.storage->size());
+    auto const plan = file.plan(found);
     CHECK(plan.append_offset == lazy_end);
     file.medium.told().begin_anew();
     store::carry_out(plan, *file.storage, found.slot(), found.index);

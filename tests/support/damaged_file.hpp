@@ -6,6 +6,7 @@
 
 #include <crash_history.hpp>
 #include <forged_file.hpp>
+#include <workbench.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -49,8 +50,8 @@ inline sample make_sample(unsigned entries, coppice::node_sizes nodes) {
     by.commit({{"key1003", std::string(99, 'w')}, {"key1010", std::nullopt}},
               crash::durability::sync);
     auto const& told = by.told();
-    auto const now = by.machine().now();
-    return {now.files.at(now.at_path), told.states, told.states.rbegin()->first};
+    auto const& now = by.now();
+    return {now.files.at(now.database), told.states, told.newest_id()};
 }
 
 /// One machine whose file is damaged and healed again and again.
@@ -61,15 +62,12 @@ class patient {
     /// Puts the bytes of the sample back, or others.
     void heal() { become(from_.file); }
     void become(forged::file_bytes const& file) {
-        recorded::image start;
-        start.files[1] = file;
-        start.at_path = 1;
-        on_ = std::make_shared<recorded::machine>(start);
-        on_->recording = false;
+        on_ = std::make_unique<crash::machine>(crash::image_of(file));
+        on_->forget_log();
     }
-    [[nodiscard]] std::byte& at(std::uint64_t offset) { return on_->database().data()[offset]; }
-    [[nodiscard]] std::uint64_t size() { return on_->database().size(); }
-    void cut(std::uint64_t size) { on_->database().resize(size); }
+    [[nodiscard]] std::byte& at(std::uint64_t offset) { return on_->database_bytes()[offset]; }
+    [[nodiscard]] std::uint64_t size() { return on_->database_bytes().size(); }
+    void cut(std::uint64_t size) { on_->cut_database(size); }
     [[nodiscard]] sample const& origin() const noexcept { return from_; }
 
     /// @param thorough is check() to be asked as well?
@@ -79,7 +77,7 @@ class patient {
             coppice::options chosen;
             chosen.read_only = true;
             chosen.events.on_recover = [&](coppice::recovery_info const&) { told = true; };
-            crash::database const db(recorded::medium(on_), chosen);
+            crash::database const db(on_->start_process(), chosen);
             auto const state = db.read();
             auto const id = state.id().value;
             if (!from_.states.contains(id)) throw std::runtime_error("a commit nobody made");
@@ -106,7 +104,7 @@ class patient {
     }
 
     sample from_;
-    std::shared_ptr<recorded::machine> on_;
+    std::unique_ptr<crash::machine> on_;
 };
 
 } // namespace damaged

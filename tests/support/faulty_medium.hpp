@@ -155,6 +155,7 @@ class medium {
     [[nodiscard]] bool remove() { return inner_.remove(); }
     [[nodiscard]] std::shared_ptr<lock_type> lock() { return inner_.lock(); }
     [[nodiscard]] std::shared_ptr<lock_type> reader_lock() { return inner_.reader_lock(); }
+    [[nodiscard]] std::uint64_t random() { return inner_.random(); }
     [[nodiscard]] std::string const& path() const noexcept { return inner_.path(); }
 
   private:

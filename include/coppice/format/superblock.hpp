@@ -6,7 +6,7 @@
 //   in order: data begin <= verify_from <= end, and the record lies below `end`.
 //   0 magic u64 | 8 counter u64 | 16 commit_id u64 | 24 record_offset u64 | 32 record_bytes u32 |
 //   36 flags u32 | 40 record_checksum u64 | 48 end u64 | 56 verify_from u64 | 64 features u64 |
-//   72 uuid[16] | 88 generation u64 | 96 zero[24] | 120 checksum u64
+//   72 uuid[16] | 88 generation u64 | 96 boot_id[16] | 112 zero u64 | 120 checksum u64
 
 #include <coppice/bytes.hpp>
 #include <coppice/format/checksum.hpp>
@@ -23,18 +23,19 @@ namespace coppice::inline COPPICE_ABI::format {
 
 /// What a slot says. `checksum` identifies the very bytes of the slot, for the mark.
 struct superblock {
-    std::uint64_t counter = 0;         ///< of slot writes; strictly increases, 0 is none
-    std::uint64_t commit_id = 0;       ///< the newest commit it covers
-    std::uint64_t record_offset = 0;   ///< where that commit's record begins
-    std::uint32_t record_bytes = 0;    ///< how long the record is
-    std::uint32_t flags = 0;           ///< none defined; refused where set
-    std::uint64_t record_checksum = 0; ///< what the record's own checksum is
-    std::uint64_t end_offset = 0;      ///< end of the valid bytes
-    std::uint64_t verify_from = 0;     ///< `end_offset` of the last slot known to be durable
-    std::uint64_t features = 0;        ///< incompatible features in use in this file
-    std::array<std::byte, 16> uuid{};  ///< of the file it belongs to
-    std::uint64_t generation = 0;      ///< of the file it belongs to
-    std::uint64_t checksum = 0;        ///< of the 120 bytes before it
+    std::uint64_t counter = 0;           ///< of slot writes; strictly increases, 0 is none
+    std::uint64_t commit_id = 0;         ///< the newest commit it covers
+    std::uint64_t record_offset = 0;     ///< where that commit's record begins
+    std::uint32_t record_bytes = 0;      ///< how long the record is
+    std::uint32_t flags = 0;             ///< none defined; refused where set
+    std::uint64_t record_checksum = 0;   ///< what the record's own checksum is
+    std::uint64_t end_offset = 0;        ///< end of the valid bytes
+    std::uint64_t verify_from = 0;       ///< `end_offset` of the last slot known to be durable
+    std::uint64_t features = 0;          ///< incompatible features in use in this file
+    std::array<std::byte, 16> uuid{};    ///< of the file it belongs to
+    std::uint64_t generation = 0;        ///< of the file it belongs to
+    std::array<std::byte, 16> boot_id{}; ///< of the machine when it was written; zeros: unknown
+    std::uint64_t checksum = 0;          ///< of the 120 bytes before it
 
     friend bool operator==(superblock const&, superblock const&) noexcept = default;
 };
@@ -67,9 +68,17 @@ inline constexpr std::uint64_t known_features = 0;
     store(to + 64, slot.features);
     std::copy(slot.uuid.begin(), slot.uuid.end(), to + 72);
     store(to + 88, slot.generation);
+    std::copy(slot.boot_id.begin(), slot.boot_id.end(), to + 96);
     slot.checksum = checksum(bytes{image}.first(120));
     store(to + 120, slot.checksum);
     return image;
+}
+
+/// Was this slot written before the machine was last started? Then what it names was read from the
+/// device, and not from a cache that a failed sync has left.
+[[nodiscard]] inline bool of_earlier_boot(superblock const& slot,
+                                          std::array<std::byte, 16> const& now) noexcept {
+    return slot.boot_id != now && slot.boot_id != std::array<std::byte, 16>{};
 }
 
 /// What the bytes of a slot turned out to be.
@@ -110,6 +119,7 @@ struct decoded_slot {
     slot.features = load<std::uint64_t>(from + 64);
     std::copy_n(from + 72, slot.uuid.size(), slot.uuid.begin());
     slot.generation = load<std::uint64_t>(from + 88);
+    std::copy_n(from + 96, slot.boot_id.size(), slot.boot_id.begin());
     auto const in_order =
         slot.counter != 0 && slot.commit_id != 0 && slot.record_offset >= data_begin_offset &&
         slot.end_offset < max_file_bytes && slot.end_offset % 8 == 0 &&

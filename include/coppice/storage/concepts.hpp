@@ -139,6 +139,7 @@ concept writer_lock = requires(L& l, L const& c, deadline until, std::uint64_t n
 /// | `m.lock()`          | shared_ptr   | the lock, opened for writing; made if missing.        |
 /// |                     | to a lock    | Throws `lock_unusable`, `second_copy`                 |
 /// | `m.reader_lock()`   | or null      | the lock for its live page only; makes nothing        |
+/// | `m.random()`        | `uint64_t`   | 64 random bits, for uuids and nonces                  |
 /// | `m.path()`          | `string`     | for messages                                          |
 // clang-format on
 template <typename M>
@@ -153,6 +154,7 @@ concept medium = storage<typename M::storage_type> && writer_lock<typename M::lo
     { m.remove() } -> std::same_as<bool>;
     { m.lock() } -> std::same_as<std::shared_ptr<typename M::lock_type>>;
     { m.reader_lock() } -> std::same_as<std::shared_ptr<typename M::lock_type>>;
+    { m.random() } -> std::same_as<std::uint64_t>;
     { c.path() } -> std::same_as<std::string const&>;
 };
 

@@ -10,9 +10,11 @@
 #include <coppice/storage/file_storage.hpp>
 #include <coppice/storage/path_resolution.hpp>
 #include <coppice/storage/posix.hpp>
+#include <coppice/storage/process.hpp>
 #include <coppice/storage/writer_lock.hpp>
 
 #include <cerrno>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -107,6 +109,7 @@ class file_medium {
         return path_lock::for_reading(lock_file());
     }
 
+    [[nodiscard]] std::uint64_t random() { return random_bits(); }
     [[nodiscard]] std::string const& path() const noexcept { return place_->path; }
 
   private:

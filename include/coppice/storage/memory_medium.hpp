@@ -117,6 +117,7 @@ class memory_medium {
 
     [[nodiscard]] std::shared_ptr<memory_lock> lock() { return place_->lock; }
     [[nodiscard]] std::shared_ptr<memory_lock> reader_lock() { return place_->lock; }
+    [[nodiscard]] std::uint64_t random() { return random_bits(); }
     [[nodiscard]] std::string const& path() const noexcept { return place_->path; }
 
   private:

@@ -65,6 +65,16 @@ struct process_state {
     process_state* parent = nullptr;            ///< kept reachable for leak checkers
 };
 
+/// 64 random bits that are not all zero. @throws what std::random_device throws
+[[nodiscard]] inline std::uint64_t random_bits() {
+    std::uint64_t bits = 0;
+    if (::getrandom(&bits, sizeof bits, GRND_NONBLOCK) != static_cast<ssize_t>(sizeof bits)) {
+        std::random_device source;
+        bits = (std::uint64_t{source()} << 32U) | source();
+    }
+    return bits == 0 ? 1 : bits;
+}
+
 namespace detail {
 
 /// The beginning of a file of /proc; empty where there is none. Never throws.
@@ -104,15 +114,6 @@ inline std::uint64_t read_start_time() noexcept {
     return ticks;
 }
 
-inline std::uint64_t random_token() {
-    std::uint64_t token = 0;
-    if (::getrandom(&token, sizeof token, GRND_NONBLOCK) != static_cast<ssize_t>(sizeof token)) {
-        std::random_device source;
-        token = (std::uint64_t{source()} << 32U) | source();
-    }
-    return token == 0 ? 1 : token;
-}
-
 /// Folds the 16 random bytes that the kernel gives each program it starts.
 inline std::uint64_t image_id() noexcept {
     auto const address = ::getauxval(AT_RANDOM);
@@ -130,7 +131,7 @@ inline std::unique_ptr<process_state> make_process_state(process_state* parent) 
     state->identity.boot_id = read_boot_id();
     state->identity.pid = static_cast<std::uint64_t>(::getpid());
     state->identity.start_time = read_start_time();
-    state->identity.token = random_token();
+    state->identity.token = random_bits();
     state->image = image_id();
     state->parent = parent;
     return state;

@@ -97,7 +97,7 @@ bool compact(writer<Medium>& session, compaction_hooks const& hooks) {
         record.data_checksum = 0;
         record.previous = record.skip = {};
         record.index = 0;
-        record.nonce = random_u64();
+        record.nonce = medium.random();
         auto const slot =
             seal_fresh_file(*fresh, header, record, to.end_offset(), session.next_slot());
         session.check_undisturbed();

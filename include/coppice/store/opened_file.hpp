@@ -18,7 +18,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,6 +33,7 @@ template <storage::storage Storage> struct opened_file {
 
     /// Makes sure that the image reaches to `end_offset`.
     void cover(std::uint64_t end_offset) {
+        image->verified->reserve(end_offset);
         if (end_offset <= image->map.size_bytes) return;
         auto grown = std::make_shared<file_image>(*image);
         grown->map = storage->map(end_offset);
@@ -57,29 +57,25 @@ template <storage::storage Storage>
     auto image = std::make_shared<file_image>();
     image->header = format::decode_file_header(block, path);
     image->identity = storage->identity();
-    image->map = storage->map(storage->size());
-    image->verified = std::make_shared<verified_table>();
+    auto const size_bytes = storage->size();
+    image->map = storage->map(size_bytes);
+    image->verified = std::make_shared<verified_table>(size_bytes);
     image->verify = how;
     image->path = path;
     return {std::move(storage), std::move(image)};
 }
 
-/// 64 random bits for uuids and nonces.
-[[nodiscard]] inline std::uint64_t random_u64() {
-    static thread_local std::random_device device;
-    return std::uint64_t{device()} << 32U | device();
-}
-
-/// A header for a database that did not exist before.
-[[nodiscard]] inline format::file_header fresh_header(node_sizes nodes) {
+/// A header for a database that did not exist before. @param uuid random
+[[nodiscard]] inline format::file_header fresh_header(node_sizes nodes,
+                                                      std::array<std::uint64_t, 2> const& uuid) {
     nodes.inline_value_bytes = std::min(nodes.inline_value_bytes, nodes.leaf_bytes / 4);
     format::file_header header;
     header.nodes = nodes;
     if (!format::valid(nodes)) {
         throw error(errc::invalid_argument, "node sizes must be 128 to 65,536 bytes");
     }
-    format::store(header.uuid.data(), random_u64());
-    format::store(header.uuid.data() + 8, random_u64());
+    format::store(header.uuid.data(), uuid[0]);
+    format::store(header.uuid.data() + 8, uuid[1]);
     return header;
 }
 

@@ -48,6 +48,13 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
         page_.busy = false;
     }
 
+    /// A fresh file whose only slot is durable.
+    slot_keeper(opened_file<Storage> const& file, std::shared_ptr<Lock> lock,
+                superblock const& slot)
+        : lock_(std::move(lock)) {
+        move_to(file, slot);
+    }
+
     [[nodiscard]] slot_pair const& slots() const noexcept { return slots_; }
     [[nodiscard]] superblock const& newest() const noexcept { return newest_; }
     [[nodiscard]] unsigned newest_index() const noexcept { return newest_index_; }
@@ -64,6 +71,7 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
     [[nodiscard]] superblock next_slot() const noexcept {
         auto slot = newest_;
         slot.counter = last_counter_ + 1;
+        slot.boot_id = lock_->identity().boot_id;
         return slot;
     }
 
@@ -94,15 +102,17 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
         page_.mark_checksum = durable_.checksum;
         write_page(true);
     }
-    /// Vouches for nothing.
-    void clear_mark() noexcept {
-        page_.mark_counter = 0;
-        page_.mark_checksum = 0;
-    }
     /// Writes the live page. @param busy are there bytes that nobody vouches for?
     void write_page(bool busy) {
         page_.busy = busy;
         lock_->write_page(0, format::encode(page_, visible_));
+    }
+
+    /// Tells readers, where they do not know yet or something else is to be told.
+    void show(format::visible_state visible) {
+        if (!page_.busy && visible_ == visible) return;
+        visible_ = visible;
+        write_page(false);
     }
 
     /// Forgets a slot that a recovery has zeroed.

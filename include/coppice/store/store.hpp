@@ -14,6 +14,7 @@
 #include <coppice/store/opened_file.hpp>
 #include <coppice/store/recovery.hpp>
 #include <coppice/store/revision.hpp>
+#include <coppice/store/slot_keeper.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -229,18 +230,19 @@ template <storage::medium Medium> void store<Medium>::make() {
         ~releaser() { lock.release(); }
     } const held{*lock_};
     if (open_existing()) return; // somebody made it while we waited
-    auto const header = fresh_header(options_.nodes);
+    auto const header = fresh_header(options_.nodes, {medium_.random(), medium_.random()});
     commit_record record;
     record.commit_id = 1;
     record.time_us = now_us();
     record.begin_offset = format::data_begin_offset;
     record.data_summed = false;
-    record.nonce = random_u64();
+    record.nonce = medium_.random();
     auto fresh = medium_.fresh();
+    superblock first;
     try {
-        superblock first;
         first.counter = 1;
-        seal_fresh_file(*fresh, header, record, format::data_begin_offset, first);
+        first.boot_id = lock_->identity().boot_id;
+        first = seal_fresh_file(*fresh, header, record, format::data_begin_offset, first);
         medium_.replace(*fresh);
     } catch (...) {
         try {
@@ -253,6 +255,13 @@ template <storage::medium Medium> void store<Medium>::make() {
     // the place of is gone. The first commit on it syncs the name again (R8).
     medium_.sync_name();
     file_ = recognise(std::move(fresh), options_.verify, path());
+    try {
+        slot_keeper<storage_type, lock_type> slots(file_, lock_, first);
+        slots.set_visible({record.commit_id, format::file_tag_of(header)});
+        slots.mark_durable();
+        slots.write_page(false);
+    } catch (error const&) { // without the page the first writer only looks more closely
+    }
 }
 
 template <storage::medium Medium> void store<Medium>::load_first() {
@@ -316,15 +325,20 @@ template <storage::medium Medium> revision_ptr store<Medium>::load(bool also_uns
     auto found = recover(*file_.storage, file_.header(), believed, path());
     auto at = record_of(found.slot());
     auto end_offset = found.slot().end_offset;
-    file_.cover(end_offset);
-    if (believed && !also_unsafe) {
-        auto const visible = format::load_visible(lock_->page());
-        while (found.record.commit_id > visible.commit_id && !found.record.previous.is_null() &&
-               visible.commit_id != 0) {
-            at = found.record.previous;
-            found.record = file_.image->record(at, end_offset);
-            end_offset = at.offset + format::encoded_bytes(found.record);
+    auto const visible =
+        believed && !also_unsafe ? format::load_visible(lock_->page()).commit_id : 0;
+    while (visible != 0 && found.record.commit_id > visible && !found.record.previous.is_null()) {
+        at = found.record.previous;
+        auto previous = read_record(*file_.storage, at);
+        if (!previous) {
+            // A failed sync has lost what lazy commits had shown: what holds by itself is left.
+            found = recover(*file_.storage, file_.header(), false, path());
+            at = record_of(found.slot());
+            end_offset = found.slot().end_offset;
+            break;
         }
+        found.record = *std::move(previous);
+        end_offset = at.offset + format::encoded_bytes(found.record);
     }
     return file_.state(std::move(found.record), at, end_offset);
 }

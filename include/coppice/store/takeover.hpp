@@ -4,9 +4,10 @@
 // Owns: the decision table of rules R4 and R6 (`plan_takeover`) and its writes (`carry_out`).
 //   page believed, idle                     nothing: what is marked is durable, the rest complete
 //   page believed, busy, newest is marked   nothing: its sync returned
-//   page of another boot                    one sync: all that was read came from the device
+//   page or newest slot of another boot     one sync: all that was read came from the device
 //   anything else                           write [verify_from, end) and the slot again, one sync
 //   a slot that does not hold               zero it durably; begin behind its end in this boot
+//   nothing known, and one slot is empty    the same: the one that is there is durable
 // Invariant: nobody recomputes a checksum over bytes that failed one; what is rewritten is
 //   identical to what was verified. Pure but for `carry_out`.
 
@@ -37,11 +38,14 @@ struct takeover_plan {
 };
 
 /// @param found what recovery took, @param page the live page if it speaks of this file
-/// @param other_boot the page was last written before the machine was last started
+/// @param boot_id of the machine now
+/// @param page_of_other_boot nobody has written under the lock since the machine was started
 /// @param file_bytes the size of the file
 [[nodiscard]] inline takeover_plan plan_takeover(recovered const& found,
                                                  std::optional<format::live_page> const& page,
-                                                 bool other_boot, std::uint64_t file_bytes) {
+                                                 std::array<std::byte, 16> const& boot_id,
+                                                 bool page_of_other_boot,
+                                                 std::uint64_t file_bytes) {
     takeover_plan plan;
     auto const& newest = found.slot();
     plan.durable_index = found.index;
@@ -52,13 +56,12 @@ struct takeover_plan {
         for (unsigned i = 0; i < 2; ++i) {
             if (!found.rejected[i]) continue;
             plan.zero[i] = true;
-            if (other_boot) continue;
-            // Readers of this boot may hold bytes of the rejected commit: do not write over them.
             auto const& slot = found.slots.slots[i];
+            auto const readable = slot.state == format::slot_state::good;
+            if (page_of_other_boot || (readable && of_earlier_boot(slot.slot, boot_id))) continue;
+            // Readers of this boot may hold bytes of the rejected commit: do not write over them.
             // What would lie behind the end of the file is not there, so nobody holds it.
-            auto const its_end = slot.state == format::slot_state::good
-                                     ? std::min(slot.slot.end_offset, file_bytes)
-                                     : file_bytes;
+            auto const its_end = readable ? std::min(slot.slot.end_offset, file_bytes) : file_bytes;
             plan.append_offset = std::max(plan.append_offset, align8(its_end));
         }
         return plan;
@@ -77,7 +80,16 @@ struct takeover_plan {
         }
     }
     plan.must_sync = true;
-    plan.rewrite = !other_boot;
+    if (page_of_other_boot) return plan;
+    auto const other = 1U - found.index;
+    if (found.slots.slots[other].state == slot_state::empty) {
+        // A lone slot was durable before the file got its name, or before the other was zeroed; it
+        // is not put at risk. Whether the zeros beside it have reached the device nobody knows.
+        plan.zero[other] = true;
+        plan.append_offset = std::max(plan.append_offset, align8(file_bytes));
+        return plan;
+    }
+    plan.rewrite = !of_earlier_boot(newest, boot_id);
     return plan;
 }
 

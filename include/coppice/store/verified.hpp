@@ -1,30 +1,61 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/store/verified.hpp: which parts of a file this process has verified already.
-// Owns: a fixed, direct-mapped table of tags. A miss only means to verify again.
+// Owns: a direct-mapped table of tags, about two for each node of a file, which grows with the
+// file.
+//   A miss only means to verify again.
 // Invariant: a tag names exact bytes (offset and size), so a hit never stands for other bytes.
-//   No growth, no shared write once warm. Thread safety: any number of threads.
+//   No shared write once warm. Thread safety: any number of threads.
 
 #include <coppice/version.hpp>
 
+#include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <new>
+#include <vector>
 
 namespace coppice::inline COPPICE_ABI::store {
 
 /// The set of verified parts of one file.
 class verified_table {
   public:
-    verified_table() : tags_(new std::atomic<std::uint64_t>[slots]()) {}
+    explicit verified_table(std::uint64_t file_bytes = 0) : current_(add(slot_bits(file_bytes))) {}
+    verified_table(verified_table const&) = delete;
+    verified_table& operator=(verified_table const&) = delete;
 
     /// Was this part verified, and not forgotten since?
     [[nodiscard]] bool contains(std::uint64_t tag) const noexcept {
-        return tags_[slot(tag)].load(std::memory_order_acquire) == tag;
+        return current_.load(std::memory_order_acquire)
+                   ->slot(tag)
+                   .load(std::memory_order_acquire) == tag;
     }
     void insert(std::uint64_t tag) noexcept {
-        tags_[slot(tag)].store(tag, std::memory_order_release);
+        current_.load(std::memory_order_acquire)->slot(tag).store(tag, std::memory_order_release);
+    }
+
+    /// Makes room for a file of that size. Does nothing where memory is short: a small table only
+    /// forgets more.
+    void reserve(std::uint64_t file_bytes) noexcept {
+        auto const bits = slot_bits(file_bytes);
+        if (bits <= current_.load(std::memory_order_acquire)->bits) return;
+        std::lock_guard const guard(growth_);
+        auto* const before = current_.load(std::memory_order_acquire);
+        if (bits <= before->bits) return;
+        try {
+            auto* const grown = add(bits);
+            for (std::size_t i = 0; i < std::size_t{1} << before->bits; ++i) {
+                auto const tag = before->tags[i].load(std::memory_order_acquire);
+                if (tag != 0) grown->slot(tag).store(tag, std::memory_order_release);
+            }
+            current_.store(grown, std::memory_order_release);
+        } catch (std::bad_alloc const&) {
+            return;
+        }
     }
 
     /// The tag of a run of bytes that is not a node: no node has this size.
@@ -33,15 +64,34 @@ class verified_table {
     }
 
   private:
-    /// 2^17 tags in 1 MiB, of which only touched pages are ever resident: enough for 500 MiB of
-    /// nodes of 4 KiB without a conflict in the mean.
-    static constexpr std::size_t slots = std::size_t{1} << 17U;
+    /// Between 4 KiB, since files are opened often that are hardly read, and 32 MiB.
+    static constexpr unsigned least_bits = 9;
+    static constexpr unsigned most_bits = 22;
 
-    [[nodiscard]] static constexpr std::size_t slot(std::uint64_t tag) noexcept {
-        return static_cast<std::size_t>((tag * 0x9E37'79B9'7F4A'7C15U) >> 47U);
+    /// Two slots for each 4 KiB, and room for the file to double.
+    [[nodiscard]] static unsigned slot_bits(std::uint64_t file_bytes) noexcept {
+        auto const wanted = static_cast<unsigned>(std::bit_width(file_bytes / 4096)) + 2;
+        return std::clamp(wanted, least_bits, most_bits);
     }
 
-    std::unique_ptr<std::atomic<std::uint64_t>[]> tags_;
+    struct table {
+        explicit table(unsigned size_bits)
+            : bits(size_bits), tags(new std::atomic<std::uint64_t>[std::size_t{1} << bits]()) {}
+        [[nodiscard]] std::atomic<std::uint64_t>& slot(std::uint64_t tag) const noexcept {
+            return tags[static_cast<std::size_t>((tag * 0x9E37'79B9'7F4A'7C15U) >> (64 - bits))];
+        }
+        unsigned bits;
+        std::unique_ptr<std::atomic<std::uint64_t>[]> tags;
+    };
+
+    [[nodiscard]] table* add(unsigned bits) {
+        tables_.push_back(std::make_unique<table>(bits));
+        return tables_.back().get();
+    }
+
+    std::mutex growth_;
+    std::vector<std::unique_ptr<table>> tables_; // older ones may be in use until the end
+    std::atomic<table*> current_;
 };
 
 } // namespace coppice::inline COPPICE_ABI::store

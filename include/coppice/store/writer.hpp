@@ -107,6 +107,12 @@ template <storage::medium Medium> class writer {
     explicit writer(std::shared_ptr<store_type> owner) : owner_(std::move(owner)) { examine(); }
 
     void examine();
+    /// Where one may write behind what ends there. With padding no block is shared, also with what
+    /// was not padded itself.
+    [[nodiscard]] std::uint64_t behind(std::uint64_t end_offset) const noexcept {
+        auto const over = owner_->chosen().pad_commits ? end_offset % format::block_bytes : 0;
+        return over == 0 ? end_offset : end_offset - over + format::block_bytes;
+    }
     void prepare();
     [[nodiscard]] commit_record next_record(durability how, std::string note) const;
     [[nodiscard]] revision_ptr write_transaction(appender_type& to, tree_ref const& user,
@@ -155,12 +161,13 @@ template <storage::medium Medium> void writer<Medium>::examine() {
     }
     auto const page = store.believed_page(file_);
     auto found = recover(*file_.storage, file_.header(), page && !page->busy, store.path());
-    plan_ = plan_takeover(found, page, store.page_of_other_boot(), file_.storage->size());
+    plan_ = plan_takeover(found, page, store.lock()->identity().boot_id, store.page_of_other_boot(),
+                          file_.storage->size());
     slots_ = {file_, store.lock(), found, plan_, page};
     if (slots_.last_counter() == ~std::uint64_t{0} || slots_.last_id() == ~std::uint64_t{0}) {
         throw error(errc::corrupt, "the counters of the database are exhausted", store.path());
     }
-    append_offset_ = plan_.append_offset;
+    append_offset_ = behind(plan_.append_offset);
     auto const& newest = slots_.newest();
     base_ = store.shown();
     if (base_->at() != record_of(newest) || base_->image().identity != file_.image->identity) {
@@ -175,7 +182,6 @@ template <storage::medium Medium> void writer<Medium>::prepare() {
     auto& medium = owner_->medium();
     owner_->lock()->check_held();
     static_cast<void>(medium.discard_fresh());
-    if (!plan_.marked) slots_.clear_mark();
     slots_.write_page(true);
     critical([&] {
         if (!slots_.name_synced()) {
@@ -218,7 +224,7 @@ commit_record writer<Medium>::next_record(durability how, std::string note) cons
         auto const skipped = base_->image().record(before.skip, base_->limit_offset());
         record.skip = skipped.index == target ? before.skip : skipped.skip;
     }
-    record.nonce = random_u64();
+    record.nonce = owner_->medium().random();
     record.note = std::move(note);
     return record;
 }
@@ -273,7 +279,7 @@ revision_ptr writer<Medium>::write_transaction(appender_type& to, tree_ref const
 /// not at all, unless too much would be left unsynced. Then everyone is told.
 template <storage::medium Medium>
 void writer<Medium>::make_newest(revision const& state, superblock slot, durability how) {
-    auto const durable_end = slots_.durable().end_offset;
+    auto const durable_end = behind(slots_.durable().end_offset);
     auto const unsynced_limit = owner_->chosen().unsynced_limit_bytes;
     if (how == durability::two_sync || slot.end_offset - durable_end > unsynced_limit) {
         slots_.sync();
@@ -303,7 +309,7 @@ template <storage::medium Medium> void writer<Medium>::preallocate(durability ho
 
 template <storage::medium Medium> void writer<Medium>::finish(revision_ptr const& state) {
     base_ = state;
-    append_offset_ = slots_.newest().end_offset;
+    append_offset_ = behind(slots_.newest().end_offset);
     appender_.reset();
     plan_ = {};
     plan_.marked = true;
@@ -311,13 +317,10 @@ template <storage::medium Medium> void writer<Medium>::finish(revision_ptr const
 }
 
 template <storage::medium Medium> void writer<Medium>::sync() {
-    if (slots_.all_durable() && !plan_.needed()) return;
-    prepare();
-    if (slots_.all_durable()) return;
-    critical([&] {
-        slots_.sync();
-        slots_.write_page(false);
-    });
+    if (plan_.needed() || !slots_.all_durable()) prepare();
+    if (!slots_.all_durable()) critical([&] { slots_.sync(); });
+    // Whoever made it durable may have died before telling anybody.
+    slots_.show(store_type::visible_of(*base_));
 }
 
 template <storage::medium Medium>

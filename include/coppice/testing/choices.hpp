@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/testing/choices.hpp: where a test takes its decisions from.
+// Owns: a stream of numbers below given bounds, either random or all combinations in turn.
+// Invariant: the same seed and index give the same numbers with every compiler and library, so
+//   `seed:index` names a run. The same test body runs at random or exhaustively.
+// Source: splitmix64 by Sebastiano Vigna; the odometer is the idea of Graydon Hoare's
+// "exhaustigen".
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace coppice::testing {
+
+/// Mixes a number well: splitmix64.
+[[nodiscard]] constexpr std::uint64_t mixed(std::uint64_t z) noexcept {
+    z += 0x9E37'79B9'7F4A'7C15U;
+    z = (z ^ (z >> 30U)) * 0xBF58'476D'1CE4'E5B9U;
+    z = (z ^ (z >> 27U)) * 0x94D0'49BB'1331'11EBU;
+    return z ^ (z >> 31U);
+}
+
+/// A stream of decisions. Belongs to one thread.
+class choices {
+  public:
+    /// Random decisions. `next` goes on to the following index.
+    [[nodiscard]] static choices random(std::uint64_t seed, std::uint64_t index = 0) noexcept {
+        choices made;
+        made.seed_ = seed;
+        made.index_ = index;
+        made.restart();
+        return made;
+    }
+    /// Every combination of decisions, one after the other: `do { ... } while (pick.next());`
+    [[nodiscard]] static choices all() noexcept {
+        choices made;
+        made.exhaustive_ = true;
+        return made;
+    }
+
+    [[nodiscard]] bool exhaustive() const noexcept { return exhaustive_; }
+
+    /// A number below `bound`. REQUIRES: bound > 0
+    [[nodiscard]] std::uint64_t below(std::uint64_t bound) {
+        if (!exhaustive_) {
+            state_ += 0x9E37'79B9'7F4A'7C15U;
+            return mixed(state_) % bound;
+        }
+        if (position_ == digits_.size()) digits_.push_back({0, bound});
+        return digits_[position_++].value;
+    }
+    [[nodiscard]] bool flip() { return below(2) != 0; }
+
+    /// Goes on to the next combination, or the next index.
+    /// @return false when all combinations were had; random choices never end
+    bool next() {
+        if (!exhaustive_) {
+            ++index_;
+            restart();
+            return true;
+        }
+        position_ = 0;
+        while (!digits_.empty() && digits_.back().value + 1 == digits_.back().bound) {
+            digits_.pop_back();
+        }
+        if (digits_.empty()) return false;
+        ++digits_.back().value;
+        return true;
+    }
+
+    /// What names this run: `seed:index`, or the digits of the combination.
+    [[nodiscard]] std::string name() const {
+        if (!exhaustive_) return std::to_string(seed_) + ":" + std::to_string(index_);
+        std::string text = "combination";
+        for (auto const& each : digits_) text += " " + std::to_string(each.value);
+        return text;
+    }
+
+  private:
+    struct digit {
+        std::uint64_t value;
+        std::uint64_t bound;
+    };
+
+    choices() = default;
+    void restart() noexcept { state_ = mixed(seed_ ^ mixed(index_)); }
+
+    bool exhaustive_ = false;
+    std::uint64_t seed_ = 0;
+    std::uint64_t index_ = 0;
+    std::uint64_t state_ = 0;
+    std::size_t position_ = 0;
+    std::vector<digit> digits_;
+};
+
+} // namespace coppice::testing

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// What was done to a database and what was promised, as the judge of what a crash leaves. Every
+// content that a commit has made is a version with a parent. A state that is found must be one of
+// them, begun by then, and must have the newest promised one among its ancestors or be it: so
+// nothing that was promised is lost, and nothing that was denied comes back.
+
+#include <crash_history.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace explorer {
+
+using crash::content;
+using crash::must;
+
+/// Names the version of a content from within, where the history has more than one process.
+inline std::string const version_key = "#";
+
+/// One content.
+struct version {
+    content state;
+    std::size_t parent = 0;
+    std::size_t begun_at = 0;          ///< operations that were done before it began
+    std::optional<std::uint64_t> id{}; ///< of its commit, where that is known
+};
+
+/// A promise that was made when so many operations were done.
+struct promise {
+    std::size_t at = 0;
+    std::size_t version = 0;
+    bool durable = false;
+};
+
+/// The versions and promises of one boot of a machine.
+class ledger {
+  public:
+    /// Begins with one version that is there whatever happens.
+    void begin_with(content state, std::uint64_t id) {
+        versions_ = {{std::move(state), 0, 0, id}};
+        promises_ = {{0, 0, true}};
+        damaged_ = false;
+    }
+    [[nodiscard]] std::size_t next_number() const noexcept { return versions_.size(); }
+    /// @return the number of the version
+    std::size_t begin(std::size_t at, std::size_t parent, content state,
+                      std::optional<std::uint64_t> id = {}) {
+        versions_.push_back({std::move(state), parent, at, id});
+        return versions_.size() - 1;
+    }
+    /// Forgets what was begun last: it changed nothing, so there is no commit of it.
+    void drop_newest() { versions_.pop_back(); }
+    void keep_promise(std::size_t at, std::size_t number, bool durable) {
+        promises_.push_back({at, number, durable});
+    }
+    /// A power cut has left this version; those that it does not come from are gone for good.
+    void restart_with(std::size_t number) {
+        for (auto& each : versions_) each.begun_at = never;
+        for (auto at = number;; at = versions_[at].parent) {
+            versions_[at].begun_at = 0;
+            if (at == 0) break;
+        }
+        promises_ = {{0, number, true}};
+        damaged_ = false;
+    }
+    /// From now on what is only in the cache may get lost without a power cut.
+    void see_failed_sync() noexcept { damaged_ = true; }
+
+    [[nodiscard]] bool damaged() const noexcept { return damaged_; }
+
+    [[nodiscard]] version const& at(std::size_t number) const { return versions_.at(number); }
+    [[nodiscard]] content const& state(std::size_t number) const {
+        return versions_.at(number).state;
+    }
+    /// The newest version that must not be lost once `at` operations are done.
+    [[nodiscard]] std::size_t floor(std::size_t at, bool power_cut) const {
+        std::size_t number = 0;
+        for (auto const& each : promises_) {
+            if (each.at <= at && (each.durable || !(power_cut || damaged_))) {
+                number = std::max(number, each.version);
+            }
+        }
+        return number;
+    }
+
+    /// Which version is this? @throws std::runtime_error where it is none, or not one that may be
+    std::size_t judge(coppice::snapshot const& found, std::size_t at, std::size_t floor) const {
+        auto const number = find(found);
+        auto const& is = versions_.at(number);
+        must(is.begun_at <= at, "a version that was not begun");
+        crash::must_be(found, is.state, "version " + std::to_string(number));
+        auto ancestor = number;
+        while (ancestor > floor) ancestor = versions_.at(ancestor).parent;
+        must(ancestor == floor, "version " + std::to_string(number) + " does not come from the " +
+                                    "promised " + std::to_string(floor));
+        return number;
+    }
+
+  private:
+    static constexpr auto never = ~std::size_t{0};
+
+    [[nodiscard]] std::size_t find(coppice::snapshot const& found) const {
+        if (auto const text = found.get(version_key)) {
+            std::size_t number = 0;
+            for (char const digit : *text) {
+                number = number * 10 + static_cast<std::size_t>(digit - '0');
+            }
+            must(number < versions_.size(), "a version that nobody made");
+            return number;
+        }
+        for (auto number = versions_.size(); number > 0; --number) {
+            if (versions_[number - 1].id == found.id().value) return number - 1;
+        }
+        throw std::runtime_error("commit " + std::to_string(found.id().value) + " is unknown");
+    }
+
+    std::vector<version> versions_;
+    std::vector<promise> promises_;
+    bool damaged_ = false;
+};
+
+} // namespace explorer

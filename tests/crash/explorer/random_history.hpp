@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// One random history, named by a seed and an index: up to three processes that commit, sync,
+// compact, close, open, die and see syncs fail, between power cuts; and the disks that crashes
+// leave at every moment of it.
+
+#include "examine.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+
+namespace explorer {
+
+using coppice::testing::call;
+using coppice::testing::fault;
+using coppice::testing::operation;
+using coppice::testing::sync_failure;
+
+/// What a history has seen, for the tables.
+struct tally {
+    std::uint64_t histories = 0;
+    std::uint64_t commits = 0;
+    std::uint64_t compactions = 0;
+    std::uint64_t kills = 0;
+    std::uint64_t failed_syncs = 0;
+    std::uint64_t power_cuts = 0;
+    std::uint64_t takeovers = 0; ///< one process commits after another one
+
+    void add(tally const& other) noexcept {
+        histories += other.histories;
+        commits += other.commits;
+        compactions += other.compactions;
+        kills += other.kills;
+        failed_syncs += other.failed_syncs;
+        power_cuts += other.power_cuts;
+        takeovers += other.takeovers;
+    }
+};
+
+/// A disk that is to be examined. @return is it a new one?
+using visitor = std::function<void(disk const&, expectation const&, coppice::options const&,
+                                   std::uint64_t seed, cut_level)>;
+
+/// Runs one history and shows what crashes of it leave.
+class random_history {
+  public:
+    random_history(std::uint64_t seed, std::uint64_t index, visitor visit)
+        : pick_(choices::random(seed, index)),
+          visit_(std::move(visit)),
+          on_(disk_image{}, pick_.below(~std::uint64_t{0})) {
+        choose_options();
+    }
+
+    void run() {
+        ++seen_.histories;
+        told_.begin_with({}, 1);
+        auto const epochs = 1 + pick_.below(3);
+        for (std::uint64_t i = 0;; ++i) {
+            for (auto steps = 2 + pick_.below(7); steps > 0; --steps) step();
+            show_crashes();
+            if (i + 1 == epochs) return;
+            restart();
+        }
+    }
+    [[nodiscard]] tally const& seen() const noexcept { return seen_; }
+    [[nodiscard]] std::vector<operation> const& log() const noexcept { return on_.log(); }
+
+  private:
+    static constexpr std::size_t most_processes = 3;
+
+    void choose_options() {
+        constexpr std::array<coppice::node_sizes, 4> sizes{
+            {{128, 128, 32}, {160, 128, 0}, {256, 160, 64}, {512, 256, 128}}};
+        chosen_.nodes = sizes[pick_.below(sizes.size())];
+        constexpr std::array<std::uint64_t, 4> ahead{0, 0, 700, 3000};
+        chosen_.preallocate_bytes = ahead[pick_.below(ahead.size())];
+        chosen_.pad_commits = pick_.below(6) == 0;
+        if (pick_.below(4) == 0) chosen_.unsynced_limit_bytes = 1500;
+        if (pick_.below(4) == 0) chosen_.two_sync_above_bytes = 600;
+        processes_ = pick_.below(2) == 0 ? 1 : 1 + pick_.below(most_processes);
+        keys_ = 3 + pick_.below(12);
+    }
+
+    void restart() {
+        ++seen_.power_cuts;
+        auto const at = done();
+        open_ = {};
+        on_.restart(pick_, random_level());
+        start_ = on_.disk();
+        // What is left is looked at on a machine of its own, so that nothing is written here.
+        findings probe(start_, 0);
+        auto const db = explorer::open(probe.on, chosen_);
+        told_.restart_with(told_.judge(db.read(), at, told_.floor(at, true)));
+        last_writer_ = most_processes;
+    }
+
+    [[nodiscard]] std::size_t done() const { return on_.log().size(); }
+    [[nodiscard]] cut_level random_level() {
+        constexpr std::array<cut_level, 8> levels{
+            cut_level::sectors, cut_level::sectors, cut_level::sectors,      cut_level::bytes,
+            cut_level::bytes,   cut_level::garbage, cut_level::whole_writes, cut_level::in_order};
+        auto const level = levels[pick_.below(levels.size())];
+        return level == cut_level::garbage && chosen_.pad_commits ? cut_level::blocks : level;
+    }
+
+    // ---- what is done ----------------------------------------------------------------------
+
+    void step() {
+        auto const who = pick_.below(processes_);
+        auto const may_fail = pick_.below(6);
+        if (may_fail == 0) {
+            on_.kill_after(pick_.below(9));
+        } else if (may_fail == 1) {
+            auto const how = pick_.flip() ? sync_failure::clean : sync_failure::reverted;
+            on_.plan({.what = call::sync, .after = pick_.below(2), .how = how});
+        }
+        auto const failed = on_.faults().fired();
+        auto const deaths = on_.deaths();
+        try {
+            act(who);
+        } catch (coppice::error const& e) {
+            auto const planned = on_.faults().fired() > failed || on_.deaths() > deaths;
+            must(planned, std::string("an error that was not planned: ") + e.what());
+            open_[who].reset();
+        }
+        if (on_.faults().fired() > failed) see_failed_sync();
+        seen_.kills += on_.deaths() - deaths;
+        on_.plan_nothing();
+        on_.spare();
+    }
+    void see_failed_sync() {
+        ++seen_.failed_syncs;
+        told_.see_failed_sync();
+        // Bytes that are read from the disk again change under those who have them mapped.
+        if (on_.faults().planned().how == sync_failure::clean && pick_.below(3) != 0) return;
+        open_ = {};
+        on_.evict(pick_);
+    }
+
+    void act(std::size_t who) {
+        if (!open_[who]) {
+            auto chosen = chosen_;
+            chosen.clock = on_.clock();
+            open_[who].emplace(on_.start_process(), std::move(chosen));
+        }
+        auto& db = *open_[who];
+        switch (pick_.below(12)) {
+        case 0: {
+            auto const number = newest(db);
+            db.sync();
+            told_.keep_promise(done(), number, true);
+            return;
+        }
+        case 1: {
+            auto const number = newest(db);
+            db.compact();
+            ++seen_.compactions;
+            told_.keep_promise(done(), number, true);
+            return;
+        }
+        case 2: open_[who].reset(); return;
+        default: commit(db, who);
+        }
+    }
+
+    /// The version that a writer begins from.
+    [[nodiscard]] std::size_t newest(database& db) const { return judged(db.write().view()); }
+    [[nodiscard]] std::size_t judged(coppice::snapshot const& state) const {
+        return told_.judge(state, done(), told_.floor(done(), false));
+    }
+
+    void commit(database& db, std::size_t who) {
+        auto txn = db.write();
+        auto const parent = judged(txn.view());
+        auto state = told_.state(parent);
+        auto const number = told_.next_number();
+        for (auto edits = pick_.below(4); edits > 0; --edits) {
+            std::string const key(1, static_cast<char>('a' + pick_.below(keys_)));
+            if (pick_.below(4) == 0) {
+                txn.erase(key);
+                state.erase(key);
+            } else {
+                constexpr std::array<std::size_t, 4> sizes{1, 8, 40, 150};
+                std::string const value(sizes[pick_.below(sizes.size())],
+                                        static_cast<char>('A' + number % 26));
+                txn.put(key, value);
+                state[key] = value;
+            }
+        }
+        txn.put(version_key, std::to_string(number));
+        state[version_key] = std::to_string(number);
+        told_.begin(done(), parent, std::move(state));
+        constexpr std::array<durability, 4> ways{durability::sync, durability::sync,
+                                                 durability::lazy, durability::two_sync};
+        auto const how = ways[pick_.below(ways.size())];
+        static_cast<void>(txn.commit(how));
+        told_.keep_promise(done(), number, how != durability::lazy);
+        ++seen_.commits;
+        if (last_writer_ != who && last_writer_ != most_processes) ++seen_.takeovers;
+        last_writer_ = who;
+    }
+
+    // ---- what is left of it -----------------------------------------------------------------
+
+    void show_crashes() {
+        disk now = start_;
+        auto const& log = on_.log();
+        for (std::size_t at = 0;; ++at) {
+            auto const page_only =
+                at != 0 && log[at - 1].kind == coppice::testing::operation_kind::page;
+            if (!page_only || pick_.below(4) == 0) show(now, at);
+            if (at == log.size()) return;
+            now.take(log[at]);
+        }
+    }
+    void show(disk const& now, std::size_t at) {
+        auto const level = random_level();
+        auto const durable = told_.floor(at, true);
+        visit_(now, {told_, at, told_.floor(at, false), durable, told_.damaged()}, chosen_,
+               pick_.below(never), level);
+        power_cut const cut(now, level);
+        auto images = std::min<std::uint64_t>(12, 1 + 2 * cut.pending_sectors());
+        for (; images > 0; --images) {
+            auto left = cut.image(pick_);
+            if (pick_.flip()) left.page = {};
+            visit_(disk(std::move(left)), {told_, at, durable, durable}, chosen_,
+                   pick_.below(never), level);
+        }
+    }
+
+    static constexpr auto never = ~std::uint64_t{0};
+
+    choices pick_;
+    visitor visit_;
+    machine on_;
+    coppice::options chosen_;
+    std::uint64_t processes_ = 1;
+    std::uint64_t keys_ = 3;
+    disk start_;
+    ledger told_;
+    std::size_t last_writer_ = most_processes;
+    std::array<std::optional<database>, most_processes> open_{};
+    tally seen_;
+};
+
+} // namespace explorer

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: BSL-1.0
+"""The bugs that plant.py plants: each a name, what it breaks, and replacements (header, old, new).
+
+The old text occurs exactly once in its header, else the table is out of date and says so.
+"""
+
+S = "store/"
+
+
+def bug(name, story, *edits):
+    return {"name": name, "story": story, "edits": edits}
+
+
+PROTOCOL = [
+    bug("one_block", "A3, C4, H3: both slots in one block",
+        ("format/superblock.hpp", "return block_bytes * (1U + slot);",
+         "return block_bytes + 512U * slot;")),
+    bug("trust_cache", "A4, D: the next writer takes what it reads for durable",
+        (S + "takeover.hpp", "    plan.must_sync = true;\n    if (page_of_other_boot)",
+         "    plan.marked = true;\n    return plan;\n    if (page_of_other_boot)")),
+    bug("sync_only", "E2, E6, E9: a take-over syncs and does not write again",
+        (S + "takeover.hpp", "plan.rewrite = !of_earlier_boot(newest, boot_id);",
+         "plan.rewrite = false;")),
+    bug("no_range_checksum", "B: a slot vouches for bytes that nobody sums",
+        (S + "recovery.hpp", "if (sum != record->data_checksum) return {};",
+         "static_cast<void>(sum);")),
+    bug("no_zeroing", "C, G5, N1: a rejected slot stays",
+        (S + "takeover.hpp", "plan.zero[i] = true;", "plan.zero[i] = false;")),
+    bug("zeroing_not_synced", "C: a rejected slot is zeroed in the cache alone",
+        (S + "writer.hpp", "if (plan_.must_sync) file_.storage->sync();",
+         "if (plan_.must_sync && plan_.rewrite) file_.storage->sync();")),
+    bug("zeros_believed", "C: zeros whose sync failed are believed",
+        (S + "takeover.hpp", "plan.zero[other] = true;", "plan.zero[other] = false;")),
+    bug("sync_retried", "E: a sync that failed is tried again",
+        (S + "slot_keeper.hpp", "        storage_->sync();\n",
+         "        try {\n            storage_->sync();\n        } catch (error const&) {\n"
+         "            storage_->sync();\n        }\n")),
+    bug("not_poisoned", "E5: a failed sync does not end writing",
+        (S + "writer.hpp", "owner_->lock()->poison();", "static_cast<void>(0);")),
+    bug("slots_alternate", "F: lazy commits alternate slots",
+        (S + "slot_keeper.hpp", "auto const index = 1U - durable_index_;",
+         "auto const index = 1U - newest_index_;")),
+    bug("own_range", "F2: the range of a slot is that of its transaction alone",
+        (S + "writer.hpp", "slot.verify_from = durable_end;",
+         "slot.verify_from = state.record().begin_offset;")),
+    bug("no_padding", "H: padded commits share a block with what is durable",
+        (S + "writer.hpp", "to.pad_to(format::block_bytes);", ";")),
+    bug("padding_begins_anywhere", "H: the first padded commit begins within a block",
+        (S + "writer.hpp", "auto const over = owner_->chosen().pad_commits ? "
+         "end_offset % format::block_bytes : 0;", "std::uint64_t const over = 0;")),
+    bug("running_end", "S2: verify_from is where the last append ended",
+        (S + "writer.hpp", "auto const durable_end = behind(slots_.durable().end_offset);",
+         "auto const durable_end = behind(slots_.newest().end_offset);")),
+    bug("mark_cleared", "S3: a take-over forgets which slot is durable",
+        (S + "writer.hpp", "    slots_.write_page(true);\n    critical([&] {",
+         "    slots_.forget_mark(plan_.marked);\n"
+         "    slots_.write_page(true);\n    critical([&] {"),
+        (S + "slot_keeper.hpp", "    /// Forgets a slot",
+         "    void forget_mark(bool keep) {\n        if (!keep) page_.mark_counter = 0;\n    }\n"
+         "    /// Forgets a slot")),
+    bug("lone_slot_rewritten", "S3: the only slot of a file is written over",
+        (S + "takeover.hpp", "if (found.slots.slots[other].state == slot_state::empty) {",
+         "if (false) {"),
+        (S + "store.hpp", "        slots.mark_durable();\n        slots.write_page(false);\n",
+         "")),
+    bug("mark_not_stored", "S4: acknowledged before the mark is stored",
+        (S + "slot_keeper.hpp", "        page_.mark_counter = durable_.counter;\n",
+         "        page_.mark_counter = 0;\n")),
+    bug("mark_before_sync", "S4: the mark is stored before the sync",
+        (S + "slot_keeper.hpp", "        storage_->sync();\n        durable_ = newest_;\n"
+         "        durable_index_ = newest_index_;\n        mark_durable();\n",
+         "        durable_ = newest_;\n        durable_index_ = newest_index_;\n"
+         "        mark_durable();\n        storage_->sync();\n")),
+    bug("no_name_sync", "S8: the successor of a killed compactor does not sync the name",
+        (S + "writer.hpp", "            medium.sync_name();\n            slots_.set_name_synced",
+         "            slots_.set_name_synced")),
+    bug("busy_ignored", "R6: a writer that died busy is taken for an idle one",
+        (S + "takeover.hpp", "if (page->busy && i != found.index) break;", ""),
+        (S + "writer.hpp", "page && !page->busy, store.path()", "page.has_value(), store.path()")),
+    bug("boot_ignored", "a live page of another boot is believed",
+        (S + "store.hpp", "page->boot_id == lock_->identity().boot_id && page->uuid",
+         "page->uuid")),
+    bug("earlier_boot_rewritten", "what was read from the device is written over",
+        (S + "takeover.hpp", "plan.rewrite = !of_earlier_boot(newest, boot_id);",
+         "plan.rewrite = true;")),
+]
+
+CODE = [
+    bug("slot_first", "the slot is written before the data",
+        (S + "writer.hpp", "    preallocate(how);\n    to.flush();\n", "    preallocate(how);\n"),
+        (S + "writer.hpp", "    slots_.write_slot(slot);\n    if (how != durability::lazy)",
+         "    slots_.write_slot(slot);\n    appender_->flush();\n"
+         "    if (how != durability::lazy)")),
+    bug("wrong_slot", "the durable slot is written over",
+        (S + "slot_keeper.hpp", "auto const index = 1U - durable_index_;",
+         "auto const index = durable_index_;")),
+    bug("no_sync", "a durable commit is not synced",
+        (S + "writer.hpp", "if (how != durability::lazy) slots_.sync();",
+         "if (how == durability::two_sync) slots_.sync();")),
+    bug("one_sync_of_two", "two_sync leaves its first sync out",
+        (S + "writer.hpp", "        slots_.sync();\n        slot.verify_from = slot.end_offset;",
+         "        slot.verify_from = slot.end_offset;")),
+    bug("slot_after_sync", "the sync comes before the slot",
+        (S + "writer.hpp", "    slots_.write_slot(slot);\n    if (how != durability::lazy) "
+         "slots_.sync();", "    if (how != durability::lazy) slots_.sync();\n"
+         "    slots_.write_slot(slot);")),
+    bug("no_identity_check", "nobody looks whether the path still is this file",
+        (S + "writer.hpp", "    case storage::standing::replaced: file_ = "
+         "store.reopen(storage::access::read_write); break;",
+         "    case storage::standing::replaced: break;")),
+    bug("fresh_not_synced", "a fresh file gets its name before it is durable",
+        (S + "opened_file.hpp", "    storage.sync();\n    return slot;", "    return slot;")),
+    bug("name_never_synced", "a compaction does not make its name durable",
+        (S + "writer.hpp", "        owner_->medium().sync_name();\n        slots_.move_to",
+         "        slots_.move_to")),
+    bug("size_not_covered", "a slot may name an end behind the file",
+        (S + "recovery.hpp", "    if (slot.end_offset > storage.size()) return {};\n", ""),
+        (S + "recovery.hpp", "if (storage.read(begin, piece) != piece.size()) return {};",
+         "if (storage.read(begin, piece) != piece.size()) break;")),
+    bug("wrong_range", "the checksum of a transaction leaves its first bytes out",
+        (S + "recovery.hpp", "range_checksum(storage, record->begin_offset, record_offset)",
+         "range_checksum(storage, std::min(record->begin_offset + 64, record_offset), "
+         "record_offset)"),
+        (S + "writer.hpp", "format::checksum(to.buffered())",
+         "format::checksum(to.buffered().subspan(std::min<std::size_t>(64, "
+         "to.buffered().size())))")),
+    bug("torn_slot_mended", "a slot with a bad checksum is taken all the same",
+        ("format/superblock.hpp", "slot.checksum != checksum(image.first(120))", "false")),
+    bug("equal_counters", "the counter of slots does not grow",
+        (S + "slot_keeper.hpp", "slot.counter = last_counter_ + 1;",
+         "slot.counter = last_counter_;"),
+        (S + "slot_keeper.hpp", "COPPICE_ASSERT(slot.counter > last_counter_ &&",
+         "COPPICE_ASSERT(slot.counter >= last_counter_ &&")),
+    bug("chain_not_followed", "only the newest transaction is summed",
+        (S + "recovery.hpp", "        record_offset = record->previous.offset;\n"
+         "        if (record_offset < slot.verify_from) break;",
+         "        break;")),
+    bug("oldest_slot", "the older slot is preferred",
+        (S + "recovery.hpp", "slots[0].slot.counter > slots[1].slot.counter ? 0U : 1U",
+         "slots[0].slot.counter < slots[1].slot.counter ? 0U : 1U")),
+    bug("no_fallback", "the other slot is not tried",
+        (S + "recovery.hpp", "auto const has_other = result.slots.good(other) && "
+         "!result.rejected[other];", "auto const has_other = false;")),
+    bug("limit_without_sync", "a commit beyond the unsynced limit claims what was not synced",
+        (S + "writer.hpp", "how == durability::two_sync || slot.end_offset - durable_end > "
+         "unsynced_limit", "how == durability::two_sync"),
+        (S + "writer.hpp", "        slot.verify_from = durable_end;",
+         "        slot.verify_from = slot.end_offset - durable_end > unsynced_limit\n"
+         "                               ? slot.end_offset\n"
+         "                               : durable_end;")),
+    bug("no_reread", "a writer goes on from what its handle saw last",
+        (S + "writer.hpp", "if (base_->at() != record_of(newest) || "
+         "base_->image().identity != file_.image->identity) {", "if (false) {")),
+    bug("visible_too_early", "readers are shown a commit before its sync",
+        (S + "writer.hpp", "    slots_.write_slot(slot);\n    if (how != durability::lazy)",
+         "    slots_.write_slot(slot);\n    slots_.set_visible(store_type::visible_of(state));\n"
+         "    slots_.write_page(true);\n    if (how != durability::lazy)")),
+    bug("sync_tells_nobody", "sync() does not tell readers",
+        (S + "writer.hpp", "    slots_.show(store_type::visible_of(*base_));\n", "")),
+    bug("trim_too_much", "closing cuts off the last transaction",
+        (S + "writer.hpp", "if (file_.storage->size() > end_offset) "
+         "file_.storage->truncate(end_offset);",
+         "if (file_.storage->size() > end_offset - 8) file_.storage->truncate(end_offset - 8);")),
+    bug("extent_skipped", "compaction leaves a value where it was",
+        (S + "compact.hpp", "to.add_extent(from.value(stored)).encode(reference.data());",
+         "stored.extent().encode(reference.data());")),
+    bug("lost_entry", "a leaf that is cut loses its last entry",
+        ("tree/builder.hpp", "        leaf_.drop_front(count);\n        push(1,",
+         "        leaf_.drop_front(count < leaf_.count() ? count + 1 : count);\n        push(1,")),
+    bug("count_not_updated", "the total of an inner node forgets a child",
+        ("tree/builder.hpp", "            whole.entries += item.child.entries;\n",
+         "            whole.entries = item.child.entries;\n")),
+    bug("lost_merge", "the parts of an opened leaf are dropped",
+        ("tree/builder.hpp", "for (std::size_t i = 0; i < leaf.count(); ++i) add(leaf.key(i), "
+         "leaf.value(i));", "add(leaf.key(0), leaf.value(0));")),
+    bug("edit_skipped", "an edit of the last key of a leaf is not made",
+        ("tree/apply.hpp", "            if (!edits_.done() && edits_.key() == key) {\n",
+         "            if (!edits_.done() && edits_.key() == key && i + 1 < leaf.count()) {\n")),
+]
+
+ALL = PROTOCOL + CODE

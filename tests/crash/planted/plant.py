@@ -1,0 +1,102 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSL-1.0
+"""Plants bugs into copies of the headers, one at a time, and sees the simulated crashes catch them.
+
+    plant.py             all bugs
+    plant.py NAME...     some
+    plant.py --check     only sees that each bug can still be planted; compiles nothing
+
+Each copy is compiled into the program that ./dev crash runs, which then looks for a violation: in
+random histories, and if there is none in all short ones. Prints after how many distinct images.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import bugs  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+COMPILE = ["g++", "-std=c++20", "-O1", "-w", "-I", str(ROOT / "tests/support"), "-I", str(ROOT),
+           str(ROOT / "tests/crash/explorer/main.cpp"), "-lxxhash", "-lpthread"]
+
+
+def planted(include, bug):
+    """Plants a bug into the headers below `include`. Returns what is wrong with the table."""
+    for header, old, new in bug["edits"]:
+        path = include / "coppice" / header
+        text = path.read_text()
+        if text.count(old) != 1:
+            return f"{bug['name']}: found {text.count(old)} times in {header}: {old!r}"
+        path.write_text(text.replace(old, new))
+    return ""
+
+
+def check(chosen):
+    wrong = []
+    for bug in chosen:
+        with tempfile.TemporaryDirectory() as folder:
+            include = pathlib.Path(folder) / "include"
+            shutil.copytree(ROOT / "include", include)
+            wrong.append(planted(include, bug))
+    for each in filter(None, wrong):
+        print(each)
+    return not any(wrong)
+
+
+def run(program, arguments):
+    """Runs until the first violation. Returns its line, or nothing."""
+    try:
+        done = subprocess.run([program, *arguments, "--threads", "1"], capture_output=True,
+                              text=True, timeout=300, check=False)
+    except subprocess.TimeoutExpired:
+        return "hung for 300 s"
+    found = re.search(r"^VIOLATION (.*)$", done.stdout, re.MULTILINE)
+    if found:
+        return found.group(1)
+    return "" if done.returncode == 0 else f"ended with {done.returncode}: {done.stderr[-200:]}"
+
+
+def catch(bug):
+    with tempfile.TemporaryDirectory() as folder:
+        include = pathlib.Path(folder) / "include"
+        shutil.copytree(ROOT / "include", include)
+        wrong = planted(include, bug)
+        if wrong:
+            return bug, "", wrong
+        program = os.path.join(folder, "crash")
+        compiled = subprocess.run([*COMPILE[:3], "-I", str(include), *COMPILE[3:], "-o", program],
+                                  capture_output=True, text=True, check=False)
+        if compiled.returncode != 0:
+            return bug, "", compiled.stderr[:500]
+        for way in (["random", "--histories", "20000"], ["exhaustive"]):
+            how = run(program, way)
+            if how:
+                return bug, f"{way[0]}: {how}", ""
+        return bug, "", ""
+
+
+def main():
+    names = [name for name in sys.argv[1:] if not name.startswith("--")]
+    chosen = [bug for bug in bugs.ALL if not names or bug["name"] in names]
+    if "--check" in sys.argv:
+        print(f"{len(chosen)} bugs can be planted" if check(chosen) else "the table is out of date")
+        return 0 if check(chosen) else 1
+    caught = 0
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for bug, how, wrong in pool.map(catch, chosen):
+            caught += bool(how)
+            print(f"{'caught' if how else 'MISSED'}  {bug['name']:24} {bug['story']}\n"
+                  f"        {how or wrong or 'no violation'}", flush=True)
+    print(f"{caught} of {len(chosen)} planted bugs caught")
+    return 0 if caught == len(chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
