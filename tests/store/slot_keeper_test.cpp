@@ -21,7 +21,7 @@ struct bench {
         { basic_database<faulty::medium> const made(medium, proving::tiny()); }
         file = store::recognise(medium.open(storage::access::read_write), verify::first_touch, "");
         auto const found = look();
-        auto const plan = store::plan_takeover(found, {}, {}, false, file.storage->size());
+        auto const plan = store::plan_takeover(found, {}, {}, false);
         slots = keeper(file, lock, found, plan, {});
         lock->write_page(0, std::array<std::byte, format::live_page_bytes>{});
         medium.told().begin_anew();

@@ -23,6 +23,7 @@ namespace {
 /// Slot 0 is the newest one, of counter 8 and end 20000; slot 1 the one before it.
 store::recovered found_both() {
     store::recovered found;
+    found.file_bytes = 30001;
     auto& slots = found.slots.slots;
     slots[0].state = slots[1].state = slot_state::good;
     slots[0].slot.counter = 8;
@@ -60,7 +61,6 @@ struct row {
     store::takeover_plan expected;
 };
 
-constexpr std::uint64_t file_bytes = 30001;
 constexpr std::array<std::byte, 16> this_boot{std::byte{1}};
 constexpr std::array<std::byte, 16> earlier_boot{std::byte{2}};
 
@@ -176,7 +176,7 @@ TEST_CASE("every row of the table of take-overs leads to its plan") {
         INFO(what);
         auto found_here = found;
         if (found_here.index == 1) found_here.slots.slots[1].slot.end_offset = 16000;
-        auto const plan = store::plan_takeover(found_here, page, this_boot, other_boot, file_bytes);
+        auto const plan = store::plan_takeover(found_here, page, this_boot, other_boot);
         CHECK(plan.durable_index == expected.durable_index);
         CHECK(plan.append_offset == expected.append_offset);
         CHECK(plan.zero == expected.zero);
@@ -190,7 +190,7 @@ TEST_CASE("every row of the table of take-overs leads to its plan") {
 TEST_CASE("a mark with the right number and other bytes vouches for nothing") {
     auto other = page(8, false);
     other->mark_checksum = 801;
-    auto const plan = store::plan_takeover(found_both(), other, this_boot, false, file_bytes);
+    auto const plan = store::plan_takeover(found_both(), other, this_boot, false);
     CHECK_FALSE(plan.marked);
     CHECK(plan.rewrite);
 }
@@ -213,8 +213,7 @@ struct lazy_file {
     }
     /// As a writer of this boot that knows nothing of those before it.
     [[nodiscard]] store::takeover_plan plan(store::recovered const& found) {
-        return store::plan_takeover(found, {}, medium.lock()->identity().boot_id, false,
-                                    storage->size());
+        return store::plan_takeover(found, {}, medium.lock()->identity().boot_id, false);
     }
 
     faulty::medium medium;

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cerrno>
 #include <chrono>
@@ -70,6 +71,18 @@ namespace detail {
         posix::read_at(file, owner_record_offset, std::as_writable_bytes(std::span(words)), path);
     if (got < sizeof words) return {};
     for (auto& word : words) word = detail::little_endian(word);
+    return {words[0], words[1], words[2], words[3]};
+}
+
+/// The record at an 8-aligned place in a mapping of the file, which others may be writing: a torn
+/// one is nobody's name.
+[[nodiscard]] inline owner_record owner_at(std::byte const* at) noexcept {
+    std::array<std::uint64_t, 4> words{};
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        auto* const word = reinterpret_cast<std::uint64_t*>(const_cast<std::byte*>(at + 8 * i));
+        words[i] = detail::little_endian(
+            std::atomic_ref<std::uint64_t>(*word).load(std::memory_order_acquire));
+    }
     return {words[0], words[1], words[2], words[3]};
 }
 

@@ -63,6 +63,11 @@ class lock_entry {
   private:
     friend class lock_registry;
 
+    /// The record as it is now; read where the file is mapped, at no call, else from the file.
+    [[nodiscard]] owner_record owner() const {
+        if (page_.data == nullptr) return read_owner(file_.get(), path_);
+        return owner_at(page_.data.get() + owner_record_offset);
+    }
     void park(posix::descriptor file) { parked_.push_back(std::move(file)); }
     void make_writable(posix::descriptor file);
     void map_page();
@@ -91,7 +96,7 @@ inline bool lock_entry::lock(deadline until, lock_place const& place) {
     try {
         require_in_place(place);
         auto const ours = record_of(process_);
-        if (read_owner(file_.get(), path_) != ours) write_owner(file_.get(), ours, path_);
+        if (owner() != ours) write_owner(file_.get(), ours, path_);
     } catch (...) {
         kernel_->release();
         throw;
@@ -120,7 +125,7 @@ inline void lock_entry::require_locked() const {
 }
 
 inline void lock_entry::require_only_copy() {
-    if (!is_second_copy(read_owner(file_.get(), path_), process_)) return;
+    if (!is_second_copy(owner(), process_)) return;
     stays_open_ = true;
     throw error(errc::second_copy, "share one copy of coppice in this process", path_);
 }

@@ -63,32 +63,41 @@ struct slot_pair {
 /// believed to be so only after two reads that agree.
 template <readable Storage>
 [[nodiscard]] slot_pair read_slots(Storage const& storage, format::file_header const& header) {
+    // Both with one call: they lie a block apart.
+    constexpr auto apart = format::slot_offset(1) - format::slot_offset(0);
+    using image = std::array<std::byte, apart + format::superblock_bytes>;
     auto const read_once = [&] {
-        std::array<std::array<std::byte, format::superblock_bytes>, 2> raw{};
-        for (unsigned i = 0; i < 2; ++i) {
-            static_cast<void>(storage.read(format::slot_offset(i), raw[i]));
-        }
+        image raw{};
+        static_cast<void>(storage.read(format::slot_offset(0), raw));
         return raw;
+    };
+    auto const decoded = [&](image const& raw) {
+        auto const slot = [&](std::size_t at) {
+            return format::decode_slot(bytes{raw}.subspan(at, format::superblock_bytes), header);
+        };
+        return slot_pair{{slot(0), slot(apart)}};
     };
     constexpr int most_reads = 100;
     auto raw = read_once();
     for (int i = 0; i < most_reads; ++i) {
-        slot_pair result{
-            {format::decode_slot(raw[0], header), format::decode_slot(raw[1], header)}};
+        auto const result = decoded(raw);
         auto const broken = result.slots[0].state == slot_state::broken ||
                             result.slots[1].state == slot_state::broken;
         if (!broken) return result;
-        auto again = read_once();
+        auto const again = read_once();
         if (again == raw) return result;
         raw = again;
     }
-    return {{format::decode_slot(raw[0], header), format::decode_slot(raw[1], header)}};
+    return decoded(raw);
 }
 
 /// Reads the record at `ref`; nothing where the bytes there are not that record.
+/// @param most_bytes how long it is, where that is known
 template <readable Storage>
-[[nodiscard]] std::optional<commit_record> read_record(Storage const& storage, record_ref ref) {
-    std::vector<std::byte> image(format::commit_record_max_bytes);
+[[nodiscard]] std::optional<commit_record> read_record(
+    Storage const& storage, record_ref ref,
+    std::size_t most_bytes = format::commit_record_max_bytes) {
+    std::vector<std::byte> image(std::min(most_bytes, format::commit_record_max_bytes));
     image.resize(storage.read(ref.offset, image));
     auto record = format::decode_record(image, ref.offset);
     if (!record) return {};
@@ -125,7 +134,7 @@ template <readable Storage>
 [[nodiscard]] std::optional<commit_record> verify_chain(Storage const& storage,
                                                         superblock const& slot) {
     if (slot.end_offset > storage.size()) return {};
-    auto newest = read_record(storage, record_of(slot));
+    auto newest = read_record(storage, record_of(slot), slot.record_bytes);
     if (!newest || newest->commit_id != slot.commit_id ||
         format::encoded_bytes(*newest) != slot.record_bytes) {
         return {};
@@ -151,6 +160,7 @@ struct recovered {
     unsigned index = 0;             ///< the slot that was taken
     commit_record record;           ///< its record
     std::array<bool, 2> rejected{}; ///< slots that do not hold though they are not empty
+    std::uint64_t file_bytes = 0;   ///< how large the file was
     [[nodiscard]] superblock const& slot() const noexcept { return slots.slots[index].slot; }
     [[nodiscard]] bool any_rejected() const noexcept { return rejected[0] || rejected[1]; }
 };
@@ -174,6 +184,7 @@ template <readable Storage>
                                 bool believe, std::string const& path) {
     recovered result;
     result.slots = read_slots(storage, header);
+    result.file_bytes = storage.size();
     auto const& slots = result.slots.slots;
     if (result.slots.good(0) && result.slots.good(1) &&
         slots[0].slot.counter == slots[1].slot.counter) {
@@ -185,8 +196,8 @@ template <readable Storage>
     while (candidate) {
         auto const& slot = slots[*candidate].slot;
         check_features(slot, path);
-        auto record = believe && slot.end_offset <= storage.size()
-                          ? read_record(storage, record_of(slot))
+        auto record = believe && slot.end_offset <= result.file_bytes
+                          ? read_record(storage, record_of(slot), slot.record_bytes)
                           : verify_chain(storage, slot);
         if (record) {
             result.index = *candidate;

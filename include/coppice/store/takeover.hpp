@@ -40,12 +40,10 @@ struct takeover_plan {
 /// @param found what recovery took, @param page the live page if it speaks of this file
 /// @param boot_id of the machine now
 /// @param page_of_other_boot nobody has written under the lock since the machine was started
-/// @param file_bytes the size of the file
 [[nodiscard]] inline takeover_plan plan_takeover(recovered const& found,
                                                  std::optional<format::live_page> const& page,
                                                  std::array<std::byte, 16> const& boot_id,
-                                                 bool page_of_other_boot,
-                                                 std::uint64_t file_bytes) {
+                                                 bool page_of_other_boot) {
     takeover_plan plan;
     auto const& newest = found.slot();
     plan.durable_index = found.index;
@@ -61,7 +59,8 @@ struct takeover_plan {
             if (page_of_other_boot || (readable && of_earlier_boot(slot.slot, boot_id))) continue;
             // Readers of this boot may hold bytes of the rejected commit: do not write over them.
             // What would lie behind the end of the file is not there, so nobody holds it.
-            auto const its_end = readable ? std::min(slot.slot.end_offset, file_bytes) : file_bytes;
+            auto const its_end =
+                readable ? std::min(slot.slot.end_offset, found.file_bytes) : found.file_bytes;
             plan.append_offset = std::max(plan.append_offset, align8(its_end));
         }
         return plan;
@@ -86,7 +85,7 @@ struct takeover_plan {
         // A lone slot was durable before the file got its name, or before the other was zeroed; it
         // is not put at risk. Whether the zeros beside it have reached the device nobody knows.
         plan.zero[other] = true;
-        plan.append_offset = std::max(plan.append_offset, align8(file_bytes));
+        plan.append_offset = std::max(plan.append_offset, align8(found.file_bytes));
         return plan;
     }
     plan.rewrite = !of_earlier_boot(newest, boot_id);

@@ -161,8 +161,8 @@ template <storage::medium Medium> void writer<Medium>::examine() {
     }
     auto const page = store.believed_page(file_);
     auto found = recover(*file_.storage, file_.header(), page && !page->busy, store.path());
-    plan_ = plan_takeover(found, page, store.lock()->identity().boot_id, store.page_of_other_boot(),
-                          file_.storage->size());
+    plan_ =
+        plan_takeover(found, page, store.lock()->identity().boot_id, store.page_of_other_boot());
     slots_ = {file_, store.lock(), found, plan_, page};
     if (slots_.last_counter() == ~std::uint64_t{0} || slots_.last_id() == ~std::uint64_t{0}) {
         throw error(errc::corrupt, "the counters of the database are exhausted", store.path());
