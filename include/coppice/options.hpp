@@ -104,8 +104,8 @@ struct options {
     /// How far ahead the file is written with zeros for small durable commits, at most: a sync that
     /// has to grow the file costs about twice one that does not. 0 turns it off.
     std::uint64_t preallocate_bytes = std::uint64_t{1} << 20U;
-    /// Pads each commit to 4 KiB, for media on which a torn write can damage its neighbours in the
-    /// same block (no power-safe overwrite). Costs 2 KiB a commit on average.
+    /// Begins each commit at a 4 KiB block of its own, for media on which a torn write can damage
+    /// its neighbours in the same block (no power-safe overwrite). Costs 2 KiB a commit on average.
     bool pad_commits = false;
     node_sizes nodes = {};       ///< used only when the database is made
     coppice::events events = {}; ///< callbacks

@@ -101,15 +101,6 @@ TEST_CASE("a value up to 1 MiB is itself, a longer one begins with a table of it
     }
 }
 
-TEST_CASE("padding goes to the next multiple and not beyond it") {
-    bench on;
-    on.to.pad_to(4096);
-    CHECK(on.to.end_offset() == 12288);
-    on.to.append(as_bytes(std::string_view("x")));
-    on.to.pad_to(4096);
-    CHECK(on.to.end_offset() == 16384);
-}
-
 TEST_CASE("a reserved place is written later, and what comes next lies behind it") {
     bench on;
     on.to.append(as_bytes(std::string_view("before")));

@@ -67,11 +67,6 @@ template <storage::storage Storage> class appender {
         auto const to = grow(static_cast<std::size_t>(align8(data.size())));
         std::copy(data.begin(), data.end(), to.begin());
     }
-    /// Adds zeros up to a multiple of `alignment_bytes`.
-    void pad_to(std::uint64_t alignment_bytes) {
-        auto const over = end_offset() % alignment_bytes;
-        if (over != 0) static_cast<void>(grow(static_cast<std::size_t>(alignment_bytes - over)));
-    }
 
     /// Sets a place aside in the file, to be written by `write_reserved` before the commit.
     [[nodiscard]] std::uint64_t reserve(std::uint64_t size_bytes) {

@@ -267,7 +267,6 @@ revision_ptr writer<Medium>::write_transaction(appender_type& to, tree_ref const
     slot.record_bytes = static_cast<std::uint32_t>(image.size());
     slot.record_checksum = format::record_checksum(image);
     to.append(image);
-    if (owner_->chosen().pad_commits) to.pad_to(format::block_bytes);
     slot.end_offset = to.end_offset();
     preallocate(how);
     to.flush();

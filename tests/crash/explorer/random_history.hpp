@@ -126,12 +126,23 @@ class random_history {
         } catch (coppice::error const& e) {
             auto const planned = on_.faults().fired() > failed || on_.deaths() > deaths;
             must(planned, std::string("an error that was not planned: ") + e.what());
+            if (e.kind() == coppice::errc::sync_failed) must_refuse_writing(who, deaths);
             open_[who].reset();
         }
         if (on_.faults().fired() > failed) see_failed_sync();
         seen_.kills += on_.deaths() - deaths;
         on_.plan_nothing();
         on_.spare();
+    }
+    /// After a failed sync a handle refuses to write, whatever became of the bytes.
+    void must_refuse_writing(std::size_t who, std::uint64_t deaths) {
+        if (!open_[who] || on_.deaths() > deaths) return;
+        try {
+            static_cast<void>(open_[who]->write());
+        } catch (coppice::error const& e) {
+            if (e.kind() == coppice::errc::sync_failed) return;
+        }
+        must(false, "a handle writes on after a failed sync");
     }
     void see_failed_sync() {
         ++seen_.failed_syncs;

@@ -43,11 +43,12 @@ PROTOCOL = [
     bug("own_range", "F2: the range of a slot is that of its transaction alone",
         (S + "writer.hpp", "slot.verify_from = durable_end;",
          "slot.verify_from = state.record().begin_offset;")),
-    bug("no_padding", "H: padded commits share a block with what is durable",
-        (S + "writer.hpp", "to.pad_to(format::block_bytes);", ";")),
     bug("padding_begins_anywhere", "H: the first padded commit begins within a block",
         (S + "writer.hpp", "auto const over = owner_->chosen().pad_commits ? "
          "end_offset % format::block_bytes : 0;", "std::uint64_t const over = 0;")),
+    bug("padding_not_verified", "H: a take-over of padded commits writes from within a block",
+        (S + "writer.hpp", "auto const durable_end = behind(slots_.durable().end_offset);",
+         "auto const durable_end = slots_.durable().end_offset;")),
     bug("running_end", "S2: verify_from is where the last append ended",
         (S + "writer.hpp", "auto const durable_end = behind(slots_.durable().end_offset);",
          "auto const durable_end = behind(slots_.newest().end_offset);")),
@@ -115,8 +116,11 @@ CODE = [
          "        slots_.move_to")),
     bug("size_not_covered", "a slot may name an end behind the file",
         (S + "recovery.hpp", "    if (slot.end_offset > storage.size()) return {};\n", ""),
-        (S + "recovery.hpp", "if (storage.read(begin, piece) != piece.size()) return {};",
-         "if (storage.read(begin, piece) != piece.size()) break;")),
+        (S + "recovery.hpp", "if (sum != record->data_checksum) return {};",
+         "if (sum && sum != record->data_checksum) return {};"),
+        (S + "recovery.hpp", "        record = read_record(storage, record->previous);\n"
+         "        if (!record) return {};", "        record = read_record(storage, "
+         "record->previous);\n        if (!record) return newest;")),
     bug("wrong_range", "the checksum of a transaction leaves its first bytes out",
         (S + "recovery.hpp", "range_checksum(storage, record->begin_offset, record_offset)",
          "range_checksum(storage, std::min(record->begin_offset + 64, record_offset), "
