@@ -185,7 +185,7 @@ TEMPLATE_TEST_CASE("a savepoint takes back a stream that was finished, and can b
     CHECK(on->read().size() == 2);
 }
 
-TEST_CASE("a value of 2^33 bytes goes through a stream and is read in parts", "[.large]") {
+TEST_CASE("a value of 2^33 bytes goes through a stream and is read in parts", "[large]") {
     workbench::folder const dir;
     constexpr std::uint64_t length = (std::uint64_t{1} << 33U) + 5;
     auto const open = [&] { return basic_database<sparse::medium>(dir / "large.db", options{}); };

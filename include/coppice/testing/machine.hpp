@@ -104,7 +104,7 @@ class machine {
         };
     }
 
-    /// Called with each operation when it was done.
+    /// Calls with each operation before it is done; an empty function ends that.
     void watch(std::function<void(operation const&)> observer) { observer_ = std::move(observer); }
     /// All that was done since the machine was started.
     [[nodiscard]] std::vector<operation> const& log() const noexcept { return log_; }
@@ -169,8 +169,8 @@ class machine {
             throw error(std::make_error_code(std::errc::io_error), "the end came", path_);
         }
         if (operations_left_ != never) --operations_left_;
-        disk_.take(done);
         if (observer_) observer_(done);
+        disk_.take(done);
         if (logging_) log_.push_back(std::move(done));
     }
     void write(std::uint64_t process, std::uint64_t inode, std::uint64_t offset, bytes data);

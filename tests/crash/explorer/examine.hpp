@@ -7,6 +7,7 @@
 #include "ledger.hpp"
 
 #include <coppice/testing/power_cut.hpp>
+#include <coppice/testing/protocol_rules.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -56,10 +57,15 @@ struct findings {
     findings(disk left, std::uint64_t seed) : on(std::move(left), seed) {}
 };
 
+inline void must_be_kept(coppice::testing::protocol_rules const& rules) {
+    if (!rules.violations().empty()) throw std::runtime_error(rules.violations().front());
+}
+
 /// Opens, checks, commits. @throws std::runtime_error where anything is not as it must be
 inline void open_and_commit(findings& into, expectation const& wanted,
                             coppice::options const& chosen) {
     auto const fresh = into.on.disk().cached().database == 0;
+    coppice::testing::protocol_rules const rules(into.on);
     auto db = open(into.on, chosen);
     must(fresh || into.on.log().empty(), "opening has written something");
     std::optional<coppice::snapshot> held;
@@ -80,11 +86,14 @@ inline void open_and_commit(findings& into, expectation const& wanted,
     crash::must_be(db.read(), into.next, "after the next commit");
     if (held) crash::must_be(*held, wanted.told.state(into.found), "the snapshot that was held");
     must(db.check().clean(), "check() finds fault after the next commit");
+    db.close();
+    must_be_kept(rules);
 }
 
 /// What a second crash may leave: what the first one left, or the commit after it.
 inline void judge_second(disk_image const& left, findings const& first, expectation const& wanted,
-                         bool done, coppice::options const& chosen, std::uint64_t seed) {
+                         std::size_t floor, bool done, coppice::options const& chosen,
+                         std::uint64_t seed) {
     machine on(left, seed);
     auto const db = open(on, chosen);
     auto const now = db.read();
@@ -92,9 +101,17 @@ inline void judge_second(disk_image const& left, findings const& first, expectat
         crash::must_be(now, first.next, "after the second crash");
     } else {
         must(!done, "the second crash lost the commit that came after the first");
-        static_cast<void>(wanted.told.judge(now, wanted.at, wanted.durable_floor));
+        static_cast<void>(wanted.told.judge(now, wanted.at, floor));
     }
     must(db.check().clean(), "check() finds fault after the second crash");
+}
+
+/// What a second crash may not take: what was promised, and what readers were shown.
+[[nodiscard]] inline std::size_t second_floor(disk const& left, findings const& first,
+                                              expectation const& wanted) {
+    if (wanted.readers_may_fail) return wanted.durable_floor;
+    if (left.pending().empty()) return first.found; // all of it is on the platter
+    return std::max(wanted.durable_floor, wanted.told.durable_below(first.found));
 }
 
 /// Examines a disk, and one second crash of it.
@@ -117,7 +134,8 @@ inline void examine(disk const& left, expectation const& wanted, coppice::option
     }
     auto image = power_cut(second, level).image(pick);
     if (pick.flip()) image.page = {};
-    judge_second(image, first, wanted, acknowledged, chosen, seed + 1);
+    judge_second(image, first, wanted, second_floor(left, first, wanted), acknowledged, chosen,
+                 seed + 1);
 }
 
 /// A number for all that matters of an image: of each file what the slots that can be read name.

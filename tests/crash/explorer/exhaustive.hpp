@@ -134,7 +134,7 @@ class enumeration {
             auto txn = db.write();
             crash::carry_out(txn, changes);
             auto const number =
-                told.begin(0, 0, crash::edited(parent.state, changes), *parent.id + 1);
+                told.begin(0, 0, crash::edited(parent.state, changes), false, *parent.id + 1);
             auto const id = txn.commit(durability::sync).value;
             if (id == *parent.id + 1) told.keep_promise(on.log().size(), number, true);
             if (id == *parent.id) told.begin_with(parent.state, *parent.id);
@@ -165,7 +165,8 @@ class enumeration {
                 state = crash::edited(std::move(state), changes);
                 auto const parent = told.next_number() - 1;
                 auto const id = *told.at(parent).id;
-                auto const number = told.begin(on.log().size() - from, parent, state, id + 1);
+                auto const number =
+                    told.begin(done(on, from), parent, state, how[i] == durability::lazy, id + 1);
                 auto const promised = txn.commit(how[i]).value;
                 if (promised == id) {
                     told.drop_newest(); // nothing was changed
@@ -226,6 +227,7 @@ class enumeration {
         auto const& log = first.on.log();
         auto last_sync = log.size();
         while (last_sync > 0 && log[last_sync - 1].kind != operation_kind::sync) --last_sync;
+        auto const floor = second_floor(left, first, wanted);
         disk now(left);
         for (std::size_t at = 0;; ++at) {
             if (at == 0 || !leaves_no_trace(log[at - 1])) {
@@ -233,7 +235,7 @@ class enumeration {
                     if (!seen_->images.add(hash ^ seed)) return;
                     ++seen_->second_crashes;
                     seen_->sum += coppice::testing::mixed(hash);
-                    judge_second(second, first, wanted, at >= last_sync, chosen_, hash);
+                    judge_second(second, first, wanted, floor, at >= last_sync, chosen_, hash);
                 });
             }
             if (at == log.size()) return;

@@ -30,6 +30,7 @@ struct version {
     std::size_t parent = 0;
     std::size_t begun_at = 0;          ///< operations that were done before it began
     std::optional<std::uint64_t> id{}; ///< of its commit, where that is known
+    bool lazy = false;                 ///< a power cut may take it although readers saw it
 };
 
 /// A promise that was made when so many operations were done.
@@ -44,15 +45,15 @@ class ledger {
   public:
     /// Begins with one version that is there whatever happens.
     void begin_with(content state, std::uint64_t id) {
-        versions_ = {{std::move(state), 0, 0, id}};
+        versions_ = {{std::move(state), 0, 0, id, false}};
         promises_ = {{0, 0, true}};
         damaged_ = false;
     }
     [[nodiscard]] std::size_t next_number() const noexcept { return versions_.size(); }
     /// @return the number of the version
-    std::size_t begin(std::size_t at, std::size_t parent, content state,
+    std::size_t begin(std::size_t at, std::size_t parent, content state, bool lazy,
                       std::optional<std::uint64_t> id = {}) {
-        versions_.push_back({std::move(state), parent, at, id});
+        versions_.push_back({std::move(state), parent, at, id, lazy});
         return versions_.size() - 1;
     }
     /// Forgets what was begun last: it changed nothing, so there is no commit of it.
@@ -78,6 +79,11 @@ class ledger {
     [[nodiscard]] version const& at(std::size_t number) const { return versions_.at(number); }
     [[nodiscard]] content const& state(std::size_t number) const {
         return versions_.at(number).state;
+    }
+    /// The newest version that no power cut may take once readers were shown this one.
+    [[nodiscard]] std::size_t durable_below(std::size_t number) const {
+        while (versions_.at(number).lazy) number = versions_[number].parent;
+        return number;
     }
     /// The newest version that must not be lost once `at` operations are done.
     [[nodiscard]] std::size_t floor(std::size_t at, bool power_cut) const {

@@ -6,6 +6,8 @@
 
 #include "examine.hpp"
 
+#include <coppice/testing/protocol_rules.hpp>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -61,7 +63,11 @@ class random_history {
         told_.begin_with({}, 1);
         auto const epochs = 1 + pick_.below(3);
         for (std::uint64_t i = 0;; ++i) {
-            for (auto steps = 2 + pick_.below(7); steps > 0; --steps) step();
+            {
+                coppice::testing::protocol_rules const rules(on_);
+                for (auto steps = 2 + pick_.below(7); steps > 0; --steps) step();
+                must_be_kept(rules);
+            }
             show_crashes();
             if (i + 1 == epochs) return;
             restart();
@@ -205,10 +211,10 @@ class random_history {
         }
         txn.put(version_key, std::to_string(number));
         state[version_key] = std::to_string(number);
-        told_.begin(done(), parent, std::move(state));
         constexpr std::array<durability, 4> ways{durability::sync, durability::sync,
                                                  durability::lazy, durability::two_sync};
         auto const how = ways[pick_.below(ways.size())];
+        told_.begin(done(), parent, std::move(state), how == durability::lazy);
         static_cast<void>(txn.commit(how));
         told_.keep_promise(done(), number, how != durability::lazy);
         ++seen_.commits;
