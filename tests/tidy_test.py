@@ -36,6 +36,7 @@ FILE_FLOORS = {
     "transaction.hpp": 5,
     "database.hpp": 6,
     "coppice.hpp": 8,
+    "testing.hpp": 8,
 }
 
 # The floor of each folder. Two folders on one floor may not include each other.
@@ -54,6 +55,7 @@ FOLDER_FLOORS = {
 # Headers without a test file at the mirrored path, each with the reason.
 WITHOUT_TEST = {
     "coppice.hpp": "includes the others and has nothing of its own",
+    "testing.hpp": "includes another and has nothing of its own",
     "version.hpp": "macros alone; CMake reads it, every build proves it",
     "assert.hpp": "one macro that ends the process",
     "storage/boost_files.hpp": "how Boost opens files: tests/storage/file_lock_test.cpp",
@@ -316,6 +318,8 @@ class Tree:
                     continue
                 other = include.group(2)[len("coppice/"):]
                 graph[name].append(other)
+                if other.startswith("testing") and not name.startswith("testing"):
+                    self.report(path, number, f"includes coppice/{other}, which is for tests alone")
                 if not (self.root / "include" / "coppice" / other).exists():
                     self.report(path, number, f"includes coppice/{other}, which is not there")
                     continue
@@ -405,6 +409,8 @@ VIOLATIONS = (
     ("storage that includes format", "include/coppice/storage/file.hpp",
      "#include <coppice/format/node.hpp>\n", "floor 1 (storage/file.hpp) includes floor 1"),
     ("an umbrella used from below", NODE, "#include <coppice/coppice.hpp>\n", "includes floor 8"),
+    ("an umbrella that includes what is for tests", "include/coppice/coppice.hpp",
+     "#include <coppice/testing.hpp>\n", "which is for tests alone"),
     ("a cycle", "include/coppice/bytes.hpp", "#include <coppice/error.hpp>\n", "a cycle: bytes"),
     ("an include of nothing", NODE, "#include <coppice/none.hpp>\n", "which is not there"),
     ("quotes", NODE, '#include "endian.hpp"\n', "an include with quotes"),

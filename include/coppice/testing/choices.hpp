@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -43,12 +44,17 @@ class choices {
     [[nodiscard]] bool exhaustive() const noexcept { return exhaustive_; }
 
     /// A number below `bound`. REQUIRES: bound > 0
+    /// @throws std::logic_error if all combinations are wanted of a body that does not ask the same
+    ///   questions after the same answers
     [[nodiscard]] std::uint64_t below(std::uint64_t bound) {
         if (!exhaustive_) {
             state_ += 0x9E37'79B9'7F4A'7C15U;
             return mixed(state_) % bound;
         }
         if (position_ == digits_.size()) digits_.push_back({0, bound});
+        if (digits_[position_].bound != bound) {
+            throw std::logic_error("the same choices led to another question");
+        }
         return digits_[position_++].value;
     }
     [[nodiscard]] bool flip() { return below(2) != 0; }

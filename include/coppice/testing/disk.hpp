@@ -39,6 +39,22 @@ class disk {
     }
     /// Changes of names that may be lost.
     [[nodiscard]] std::vector<operation> const& pending_names() const noexcept { return names_; }
+    /// The sectors of a file that the cache believes to be clean and that may not be on the
+    /// platter, since a sync of them failed. Only these can be read from the platter again.
+    [[nodiscard]] std::set<std::uint64_t> given_up_sectors(std::uint64_t inode) const {
+        std::set<std::uint64_t> result;
+        std::set<std::uint64_t> dirty;
+        for_each_pending(inode, [&](auto const& each, std::uint64_t size_before) {
+            auto const is_write = each.done.kind == operation_kind::write;
+            if (!each.given_up) dirty.merge(sectors_of(each.done, size_before));
+            if (each.given_up && is_write) result.merge(sectors_of(each.done, size_before));
+        });
+        auto const seen = cached_.files.find(inode);
+        std::erase_if(result, [&](auto sector) {
+            return dirty.contains(sector) || sector * sector_bytes >= seen->second.size();
+        });
+        return result;
+    }
 
     /// Sees one operation.
     void take(operation const& done) {
@@ -48,10 +64,7 @@ class disk {
         case operation_kind::truncate: pending_.push_back({done}); return;
         case operation_kind::sync: settle(done.inode); return;
         case operation_kind::failed_sync: give_up(done.inode); return;
-        case operation_kind::evict:
-            apply(durable_, done);
-            forget_given_up(done.inode, {done.offset / sector_bytes});
-            return;
+        case operation_kind::evict: read_again(done); return;
         case operation_kind::create:
             durable_.files[done.inode];
             names_.push_back(done);
@@ -70,24 +83,39 @@ class disk {
     }
 
   private:
-    [[nodiscard]] static std::set<std::uint64_t> sectors_of(operation const& done) {
+    /// Calls `visit(pending, size of the file before it)`.
+    template <typename Visitor> void for_each_pending(std::uint64_t inode, Visitor visit) const {
+        auto const durable = durable_.files.find(inode);
+        std::uint64_t size = durable == durable_.files.end() ? 0 : durable->second.size();
+        for (auto const& each : pending_) {
+            if (each.done.inode != inode) continue;
+            visit(each, size);
+            size = each.done.kind == operation_kind::truncate
+                       ? each.done.offset
+                       : std::max<std::uint64_t>(size, each.done.offset + each.done.data.size());
+        }
+    }
+    /// The sectors in which an operation changes bytes: what is cut off becomes zeros.
+    [[nodiscard]] static std::set<std::uint64_t> sectors_of(operation const& done,
+                                                            std::uint64_t size_before) {
         std::set<std::uint64_t> result;
-        if (done.kind != operation_kind::write || done.data.empty()) return result;
-        auto const last = (done.offset + done.data.size() - 1) / sector_bytes;
-        for (auto at = done.offset / sector_bytes; at <= last; ++at) result.insert(at);
+        auto const end =
+            done.kind == operation_kind::truncate ? size_before : done.offset + done.data.size();
+        for (auto at = done.offset / sector_bytes; at * sector_bytes < end; ++at) {
+            if (done.offset < end) result.insert(at);
+        }
         return result;
     }
 
     /// A sync that succeeded: sectors that were dirty reach the platter as the cache has them.
     void settle(std::uint64_t inode) {
+        std::set<std::uint64_t> written;
+        for_each_pending(inode, [&](auto const& each, std::uint64_t size_before) {
+            if (!each.given_up) written.merge(sectors_of(each.done, size_before));
+        });
         auto& file = durable_.files[inode];
         auto const& seen = cached_.files[inode];
         file.resize(seen.size());
-        std::set<std::uint64_t> written;
-        for (auto const& each : pending_) {
-            if (each.done.inode != inode || each.given_up) continue;
-            written.merge(sectors_of(each.done));
-        }
         for (auto const sector : written) {
             auto const begin = std::min<std::size_t>(sector * sector_bytes, seen.size());
             auto const end = std::min(begin + sector_bytes, seen.size());
@@ -102,7 +130,7 @@ class disk {
         forget_given_up(inode, written);
     }
 
-    /// A sync that failed: from now on each sector is on its own.
+    /// A sync that failed: from now on each sector is on its own, and so is the size.
     void give_up(std::uint64_t inode) {
         std::vector<pending_operation> next;
         for (auto& each : pending_) {
@@ -111,7 +139,7 @@ class disk {
                 next.push_back(std::move(each));
                 continue;
             }
-            for (auto const sector : sectors_of(each.done)) {
+            for (auto const sector : sectors_of(each.done, 0)) {
                 auto const begin = std::max<std::uint64_t>(sector * sector_bytes, each.done.offset);
                 auto const end = std::min<std::uint64_t>((sector + 1) * sector_bytes,
                                                          each.done.offset + each.done.data.size());
@@ -122,7 +150,22 @@ class disk {
                 next.push_back({std::move(part), true});
             }
         }
+        auto const size = cached_.files[inode].size();
+        if (size != durable_.files[inode].size()) {
+            next.push_back({{operation_kind::truncate, inode, size}, true});
+        }
         pending_ = std::move(next);
+    }
+
+    /// What was read from the platter is on it.
+    void read_again(operation const& done) {
+        auto& file = durable_.files[done.inode];
+        auto const is_zero = [](std::byte each) { return each == std::byte{0}; };
+        if (!std::all_of(done.data.begin(), done.data.end(), is_zero)) {
+            file.resize(std::max<std::size_t>(file.size(), done.offset + done.data.size()));
+        }
+        apply(durable_, done);
+        forget_given_up(done.inode, {done.offset / sector_bytes});
     }
 
     void forget_given_up(std::uint64_t inode, std::set<std::uint64_t> const& sectors) {

@@ -27,7 +27,7 @@ enum class operation_kind : std::uint8_t {
     truncate,    ///< a file gets another size
     sync,        ///< a file is made durable
     failed_sync, ///< a sync failed: the rest is visible, clean, and not on the disk
-    evict,       ///< a sector that was lost is read from the disk again
+    evict,       ///< a sector that a failed sync gave up is read from the disk again
     create,      ///< an empty file under the name of the companion
     rename,      ///< the companion takes the name of the database
     discard,     ///< the name of the companion goes away

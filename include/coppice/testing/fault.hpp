@@ -72,6 +72,7 @@ class fault_plan {
         ++fired_;
         return true;
     }
+    /// REQUIRES: made of a fault
     [[nodiscard]] fault const& planned() const noexcept { return *planned_; }
     /// How often it fired.
     [[nodiscard]] std::uint64_t fired() const noexcept { return fired_; }

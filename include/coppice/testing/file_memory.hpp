@@ -2,9 +2,8 @@
 #pragma once
 // coppice/testing/file_memory.hpp: the bytes of one simulated file, at an address that stays.
 // Owns: 64 MiB of addresses, of which only the pages of the file can be touched.
-// Invariant: reading beyond the last page of the file ends the process, as SIGBUS would end one
-// that
-//   had mapped a real file; within the last page the bytes beyond the end are zero.
+// Invariant: reading beyond the last page of the file ends the process, as SIGBUS ends one that has
+//   mapped a real file; within the last page the bytes beyond the end are zero.
 
 #include <coppice/error.hpp>
 
@@ -88,17 +87,23 @@ class file_memory {
         if (!spare_list::is_open() || used->accessible_ > page_bytes * 64) return;
         auto& spare = spare_ones().files;
         if (spare.size() >= most_spare) return;
-        std::memset(used->first_, 0, used->size_);
-        used->size_ = 0;
+        try {
+            used->resize(0);
+        } catch (std::bad_alloc const&) {
+            return;
+        }
         spare.push_back(std::move(owned));
     }
-    /// What is accessible and not used holds zeros.
+    /// What is not accessible holds zeros.
     void protect(std::size_t accessible) {
+        int refused = 0;
         if (accessible > accessible_) {
-            ::mprotect(first_ + accessible_, accessible - accessible_, PROT_READ | PROT_WRITE);
+            refused =
+                ::mprotect(first_ + accessible_, accessible - accessible_, PROT_READ | PROT_WRITE);
         } else if (accessible < accessible_) {
-            ::mprotect(first_ + accessible, accessible_ - accessible, PROT_NONE);
+            refused = ::mprotect(first_ + accessible, accessible_ - accessible, PROT_NONE);
         }
+        if (refused != 0) throw std::bad_alloc();
         accessible_ = accessible;
     }
 

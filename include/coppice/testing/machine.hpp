@@ -23,7 +23,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,12 +31,13 @@ namespace coppice::testing {
 
 class simulated_medium;
 
-/// A computer. Media refer to it, so it must outlive them.
+/// A computer. Media, databases, transactions and snapshots refer to it: declare it before them.
 class machine {
   public:
-    /// @param start what is on its disk, @param seed of everything that is random on it
-    explicit machine(disk_image start = {}, std::uint64_t seed = 0)
-        : random_(choices::random(seed)) {
+    /// An empty disk. @param seed of everything that is random on the machine
+    explicit machine(std::uint64_t seed = 0) : machine(disk_image{}, seed) {}
+    /// @param start what is on its disk
+    explicit machine(disk_image start, std::uint64_t seed = 0) : random_(choices::random(seed)) {
         boot(testing::disk(std::move(start)));
     }
     /// Goes on with a disk whose cache is still there: what is found after all processes have died.
@@ -52,8 +52,7 @@ class machine {
     /// Ends a process at once, as SIGKILL does. Its handles do nothing any more.
     void kill(std::uint64_t process) {
         if (auto const at = processes_.find(process); at != processes_.end()) {
-            at->second->alive = false;
-            ++deaths_;
+            deaths_ += std::exchange(at->second->alive, false) ? 1U : 0U;
         }
         if (lock_holder_ == process) lock_holder_ = 0;
     }
@@ -75,7 +74,8 @@ class machine {
     [[nodiscard]] bool powered() const noexcept { return powered_; }
     /// How many processes were killed since the machine was made.
     [[nodiscard]] std::uint64_t deaths() const noexcept { return deaths_; }
-    /// Cuts the power, if it did not fail already, and starts again with what was left.
+    /// Cuts the power, if it did not fail already, and starts again with what was left. All
+    /// processes are dead. The plan of a fault, the limit of the disk and the clock stay.
     void restart(choices& pick, cut_level level = cut_level::sectors) {
         auto left = power_cut(disk_, level).image(pick);
         // The lock file is never synced: its page may be gone.
@@ -91,7 +91,8 @@ class machine {
     [[nodiscard]] fault_plan const& faults() const noexcept { return faults_; }
     /// How large all files may be together. A write beyond it does a part and fails.
     void limit_disk(std::uint64_t size_bytes) noexcept { capacity_bytes_ = size_bytes; }
-    /// Drops sectors from the cache that a failed sync has left clean: they are read again.
+    /// Drops some sectors of the database that a failed sync has left clean from the cache: they
+    /// are read from the disk again.
     void evict(choices& pick);
 
     // ---- looking ---------------------------------------------------------------------------
@@ -156,6 +157,12 @@ class machine {
         throw error(std::make_error_code(faults_.planned().reason),
                     std::string("a planned failure of ") + name_of(what), path_);
     }
+    /// @throws error no_space_on_device for a file that no simulated disk can hold
+    void require_room(std::uint64_t size_bytes) const {
+        if (size_bytes > file_memory::capacity_bytes) {
+            throw error(std::make_error_code(std::errc::no_space_on_device), "a small disk", path_);
+        }
+    }
     /// Does an operation, unless the power fails first.
     void run(operation done) {
         if (operations_left_ == 0) {
@@ -179,9 +186,15 @@ class machine {
     /// Reads a file from the disk again, as some images of a power cut would have it.
     void revert(std::uint64_t process, std::uint64_t inode);
 
-    [[nodiscard]] std::uint64_t used_bytes() const {
+    /// Of all files that have a name or are open; the others are gone.
+    [[nodiscard]] std::uint64_t used_bytes() {
         std::uint64_t sum = 0;
-        for (auto const& [inode, memory] : files_) sum += memory->size();
+        std::erase_if(files_, [&](auto const& each) {
+            auto const& [inode, memory] = each;
+            if (inode != database_ && inode != companion_ && memory.use_count() == 1) return true;
+            sum += memory->size();
+            return false;
+        });
         return sum;
     }
     [[nodiscard]] std::shared_ptr<file_memory> const& file(std::uint64_t inode) const {
@@ -241,12 +254,14 @@ inline void machine::write(std::uint64_t process, std::uint64_t inode, std::uint
     begin(process, call::write);
     auto const& memory = file(inode);
     auto const end = offset + data.size();
+    require_room(end);
     auto const grown = end > memory->size() ? end - memory->size() : 0;
+    auto const room = capacity_bytes_ - std::min(capacity_bytes_, used_bytes());
     auto const planned = faults_.fires(call::write);
-    auto const full = used_bytes() + grown > capacity_bytes_;
+    auto const full = grown > room;
     auto done = data.size();
     if (planned) done = std::min(done, faults_.planned().bytes_done);
-    if (full) done = std::min<std::size_t>(done, data.size() - std::min(data.size(), grown));
+    if (full) done -= std::min<std::size_t>(done, grown - room);
     if (done != 0) {
         auto const part = data.first(done);
         run({operation_kind::write, inode, offset, {part.begin(), part.end()}, process});
@@ -305,29 +320,17 @@ inline void machine::revert(std::uint64_t process, std::uint64_t inode) {
 inline void machine::evict(choices& pick) {
     if (database_ == 0) return;
     auto const memory = file(database_);
-    std::vector<operation> evicted;
-    std::set<std::uint64_t> dirty; // what was written since is not dropped
-    for (auto const& [done, given_up] : disk_.pending()) {
-        if (given_up || done.inode != database_ || done.kind != operation_kind::write) continue;
-        auto const last = (done.offset + done.data.size() - 1) / sector_bytes;
-        for (auto at = done.offset / sector_bytes; at <= last; ++at) dirty.insert(at);
-    }
-    for (auto const& [done, given_up] : disk_.pending()) {
-        if (!given_up || done.inode != database_ || done.kind != operation_kind::write) continue;
+    for (auto const sector : disk_.given_up_sectors(database_)) {
         if (pick.flip()) continue;
-        auto const at = done.offset / sector_bytes * sector_bytes;
-        if (at >= memory->size() || dirty.contains(at / sector_bytes)) continue;
+        auto const at = sector * sector_bytes;
         auto const& durable = disk_.durable().files.at(database_);
         std::vector<std::byte> content(std::min(sector_bytes, memory->size() - at));
         if (at < durable.size()) {
             std::copy_n(durable.begin() + static_cast<std::ptrdiff_t>(at),
                         std::min(content.size(), durable.size() - at), content.begin());
         }
-        evicted.push_back({operation_kind::evict, database_, at, std::move(content), 0});
-    }
-    for (auto& each : evicted) {
-        std::copy(each.data.begin(), each.data.end(), memory->data() + each.offset);
-        run(std::move(each));
+        run({operation_kind::evict, database_, at, content, 0});
+        std::copy(content.begin(), content.end(), memory->data() + at);
     }
 }
 

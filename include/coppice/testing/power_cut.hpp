@@ -19,8 +19,8 @@
 
 namespace coppice::testing {
 
-/// How much harm a power cut does to what was not durable. Each level allows what the one before
-/// allows.
+/// How much harm a power cut does to what was not durable. Each level allows all of `in_order`;
+/// from `sectors` on each allows what the one before allows.
 enum class cut_level : std::uint8_t {
     in_order,     ///< a prefix of the operations is kept, each whole
     whole_writes, ///< any subset of the writes; old or new size
@@ -37,6 +37,7 @@ class power_cut {
         : disk_(&at), level_(level) {
         find_versions();
     }
+    explicit power_cut(disk&&, cut_level = cut_level::sectors) = delete; // it looks at the disk
 
     /// How many sectors may or may not have been written.
     [[nodiscard]] std::size_t pending_sectors() const noexcept { return sectors_.size(); }
@@ -69,6 +70,7 @@ class power_cut {
         std::bitset<sector_bytes> written{}; ///< bytes that were written since the last sync
         bool in_flight = false;              ///< may it be written at the very moment of the cut?
     };
+    using places_of_sectors = std::map<std::pair<std::uint64_t, std::uint64_t>, std::size_t>;
 
     [[nodiscard]] static sector sector_at(std::vector<std::byte> const& file,
                                           std::uint64_t offset) {
@@ -82,7 +84,7 @@ class power_cut {
 
     void find_versions() {
         std::map<std::uint64_t, std::vector<std::byte>> seen;
-        std::map<std::pair<std::uint64_t, std::uint64_t>, std::size_t> places;
+        places_of_sectors places;
         for (auto const& each : disk_->pending()) {
             auto const& done = each.done;
             auto const [file, is_new] = seen.try_emplace(done.inode);
@@ -91,40 +93,46 @@ class power_cut {
                 if (durable != disk_->durable().files.end()) file->second = durable->second;
                 sizes_[done.inode].push_back(file->second.size());
             }
-            auto const before = file->second.size();
+            auto end = done.offset + done.data.size();
             if (done.kind == operation_kind::truncate) {
+                // What is cut off becomes zeros, should the file grow again.
+                end = std::max<std::uint64_t>(file->second.size(), done.offset);
                 file->second.resize(done.offset);
             } else {
-                auto const end = done.offset + done.data.size();
-                file->second.resize(std::max<std::size_t>(before, end));
+                file->second.resize(std::max<std::size_t>(file->second.size(), end));
                 std::copy(done.data.begin(), done.data.end(),
                           file->second.begin() + static_cast<std::ptrdiff_t>(done.offset));
-                note_versions(file->second, each, places);
             }
+            note_versions(file->second, each, end, places);
             note_size(sizes_[done.inode], file->second.size());
         }
     }
+    /// Notes what an operation that changes the bytes up to `end` has made of each sector.
     void note_versions(std::vector<std::byte> const& file, pending_operation const& seen,
-                       std::map<std::pair<std::uint64_t, std::uint64_t>, std::size_t>& places) {
+                       std::uint64_t end, places_of_sectors& places) {
         auto const& done = seen.done;
-        auto const end = done.offset + done.data.size();
+        auto const is_write = done.kind == operation_kind::write;
         for (auto at = done.offset / sector_bytes * sector_bytes; at < end; at += sector_bytes) {
-            auto const [place, is_new] = places.try_emplace({done.inode, at}, sectors_.size());
-            if (is_new) {
-                auto const durable = disk_->durable().files.find(done.inode);
-                static std::vector<std::byte> const none;
-                sectors_.push_back({done.inode, at, {}, {}, false});
-                sectors_.back().versions.push_back(sector_at(
-                    durable == disk_->durable().files.end() ? none : durable->second, at));
+            auto const now = sector_at(file, at);
+            auto const known = places.find({done.inode, at});
+            auto const place = known == places.end() ? sectors_.size() : known->second;
+            if (known == places.end()) {
+                auto const durable = durable_sector(done.inode, at);
+                if (!is_write && now == durable) continue;
+                places[{done.inode, at}] = place;
+                sectors_.push_back({done.inode, at, {durable}, {}, false});
             }
-            auto& [inode, offset, versions, written, in_flight] = sectors_[place->second];
-            in_flight = in_flight || !seen.given_up;
+            auto& [inode, offset, versions, written, in_flight] = sectors_[place];
+            in_flight = in_flight || (is_write && !seen.given_up);
             for (auto i = std::max(at, done.offset); i < std::min(at + sector_bytes, end); ++i) {
                 written.set(static_cast<std::size_t>(i - at));
             }
-            auto const now = sector_at(file, at);
             if (versions.back() != now) versions.push_back(now);
         }
+    }
+    [[nodiscard]] sector durable_sector(std::uint64_t inode, std::uint64_t offset) const {
+        auto const file = disk_->durable().files.find(inode);
+        return file == disk_->durable().files.end() ? sector{} : sector_at(file->second, offset);
     }
     /// A size, and the sector boundaries between it and the one before, up to a few.
     static void note_size(std::vector<std::uint64_t>& sizes, std::uint64_t size) {
@@ -208,7 +216,7 @@ class power_cut {
             if (level_ >= cut_level::bytes) harm(content, each, pick);
             place(left.files[each.inode], each.offset, content);
             if (level_ == cut_level::blocks && each.in_flight && pick.below(8) == 0) {
-                harm_block(left.files[each.inode], each.offset, pick);
+                harm_block(left.files[each.inode], each, pick);
             }
         }
     }
@@ -250,13 +258,14 @@ class power_cut {
         }
     }
     /// Noise in the bytes of a block around a sector that are not being written themselves.
-    void harm_block(std::vector<std::byte>& file, std::uint64_t offset, choices& pick) const {
+    void harm_block(std::vector<std::byte>& file, pending_sector const& in, choices& pick) const {
         constexpr std::uint64_t block_bytes = 4096;
-        auto const begin = offset / block_bytes * block_bytes;
+        auto const begin = in.offset / block_bytes * block_bytes;
         for (auto at = begin; at < begin + block_bytes && at < file.size(); at += sector_bytes) {
             auto const is_pending =
-                std::any_of(sectors_.begin(), sectors_.end(),
-                            [&](auto const& each) { return each.offset == at; });
+                std::any_of(sectors_.begin(), sectors_.end(), [&](auto const& each) {
+                    return each.inode == in.inode && each.offset == at;
+                });
             if (is_pending || pick.below(4) != 0) continue;
             sector noise{};
             if (pick.flip()) noise.fill(std::byte{0xA5});

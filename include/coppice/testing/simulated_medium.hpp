@@ -7,6 +7,7 @@
 
 #include <coppice/database.hpp>
 #include <coppice/error.hpp>
+#include <coppice/format/endian.hpp>
 #include <coppice/storage/concepts.hpp>
 #include <coppice/testing/machine.hpp>
 
@@ -17,6 +18,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace coppice::testing {
 
@@ -40,6 +42,7 @@ class simulated_storage {
     void sync() { machine_->sync(process_, inode_); }
     void truncate(std::uint64_t size_bytes) {
         machine_->begin(process_, call::truncate);
+        machine_->require_room(size_bytes);
         machine_->run({operation_kind::truncate, inode_, size_bytes, {}, process_});
         memory_->resize(size_bytes);
     }
@@ -122,9 +125,10 @@ class simulated_medium {
         static_cast<void>(discard_fresh());
         machine_->begin(process_, call::fresh);
         auto const inode = machine_->next_inode_;
+        auto memory = file_memory::make();
         machine_->run({operation_kind::create, inode, 0, {}, process_});
         ++machine_->next_inode_;
-        machine_->files_[inode] = file_memory::make();
+        machine_->files_[inode] = std::move(memory);
         machine_->companion_ = inode;
         return std::make_shared<simulated_storage>(*machine_, process_, inode);
     }
@@ -177,7 +181,7 @@ static_assert(storage::medium<simulated_medium>);
 inline simulated_medium machine::start_process() {
     auto const number = next_process_++;
     auto const made = std::make_shared<process_state>();
-    made->identity.boot_id.fill(static_cast<std::byte>(disk_.cached().boot));
+    format::store(made->identity.boot_id.data(), disk_.cached().boot);
     made->identity.pid = number;
     made->identity.start_time = number;
     made->identity.token = number;
