@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSL-1.0
-"""The example in README.md is examples/hello.cpp, compiled and run; links lead somewhere."""
+"""The examples in README.md are examples/hello.cpp and a part of examples/power_cut.cpp, compiled
+and run; links lead somewhere."""
 
 import pathlib
 import re
 import sys
+import textwrap
 
 root = pathlib.Path(__file__).resolve().parent.parent
 problems = []
@@ -19,6 +21,10 @@ if printed != compiled:
     problems.append("the first example of README.md is not examples/hello.cpp")
 if len(printed.splitlines()) > 17:
     problems.append(f"the example has {len(printed.splitlines())} lines")
+
+part = blocks[1] if len(blocks) > 1 else "nothing"
+if textwrap.indent(part, "    ") not in (root / "examples" / "power_cut.cpp").read_text():
+    problems.append("the second example of README.md is not a part of examples/power_cut.cpp")
 
 for document in [root / "README.md", root / "CHANGELOG.md", *sorted((root / "docs").glob("*.md"))]:
     prose = re.sub(r"```.*?```|`[^`\n]*`", "", document.read_text(), flags=re.S)
