@@ -357,7 +357,7 @@ TEST_CASE("a write that fails does as much as was planned") {
     CHECK(of.on.faults().fired() == 0);
 }
 
-TEST_CASE("a sync that fails clean is reported; what was written is seen and may be lost") {
+TEST_CASE("a sync that fails clean is reported, and what was written is seen and may be lost") {
     open_file of;
     of.file->write(0, as_bytes(sectors("ab")));
     of.on.plan({.what = call::sync, .how = sync_failure::clean});
@@ -370,7 +370,8 @@ TEST_CASE("a sync that fails clean is reported; what was written is seen and may
     CHECK(of.durable() == sectors("Ab"));
 }
 
-TEST_CASE("a sync that fails reverted is reported; what was lost is read as it is on the disk") {
+TEST_CASE(
+    "a sync that fails reverted is reported, and what was lost is read as it is on the disk") {
     std::set<std::string> found;
     for (std::uint64_t seed = 0; seed < 50; ++seed) {
         open_file of(sectors("AB"), seed);

@@ -75,7 +75,7 @@ TEST_CASE("keys that are there keep their values where that is asked for") {
     CHECK(scan(bench) == "apple\tgreen\nb\t3\ncherry\tdark\nplum\tblue\nz\t1\n");
 }
 
-TEST_CASE("keys may come in any order; the last value of a key counts") {
+TEST_CASE("keys may come in any order, and the last value of a key counts") {
     tool_bench const bench;
     std::string dump = print_header;
     for (int i = 0; i < 1000; ++i) dump += " " + std::to_string(i * 7919 % 1000) + "\n first\n";
