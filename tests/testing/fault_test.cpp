@@ -11,7 +11,6 @@
 namespace {
 
 using coppice::testing::call;
-using coppice::testing::fault;
 using coppice::testing::fault_plan;
 using coppice::testing::kinds_of_calls;
 using coppice::testing::name_of;

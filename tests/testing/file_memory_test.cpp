@@ -89,12 +89,12 @@ TEST_CASE("reading beyond the last page of a file ends the process") {
     memory.resize(1);
     CHECK_FALSE(ends_process(memory, 4'095));
     CHECK(ends_process(memory, 4'096));
-    memory.resize(3 * 4'096);
-    CHECK_FALSE(ends_process(memory, 3 * 4'096 - 1));
-    CHECK(ends_process(memory, 3 * 4'096));
+    memory.resize(12'288);
+    CHECK_FALSE(ends_process(memory, 12'287));
+    CHECK(ends_process(memory, 12'288));
     memory.resize(4'097);
-    CHECK_FALSE(ends_process(memory, 2 * 4'096 - 1));
-    CHECK(ends_process(memory, 2 * 4'096));
+    CHECK_FALSE(ends_process(memory, 8'191));
+    CHECK(ends_process(memory, 8'192));
     CHECK(ends_process(memory, file_memory::capacity_bytes - 1));
 }
 
