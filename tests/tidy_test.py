@@ -69,14 +69,6 @@ WITHOUT_TEST = {
     "storage/path_resolution.hpp": "tests/storage/file_medium_test.cpp is of both",
     "storage/turn.hpp": "tests/storage/file_lock_test.cpp is of the whole lock",
     "storage/writer_lock.hpp": "tests/storage/file_lock_test.cpp is of the whole lock",
-    "testing/choices.hpp": "tests/crash goes through all of the kit",
-    "testing/disk.hpp": "tests/crash goes through all of the kit",
-    "testing/disk_image.hpp": "tests/crash goes through all of the kit",
-    "testing/fault.hpp": "tests/crash goes through all of the kit",
-    "testing/file_memory.hpp": "tests/crash goes through all of the kit",
-    "testing/machine.hpp": "tests/crash goes through all of the kit",
-    "testing/power_cut.hpp": "tests/crash goes through all of the kit",
-    "testing/simulated_medium.hpp": "tests/crash goes through all of the kit",
 }
 
 MAX_COLUMNS = 100
