@@ -151,7 +151,9 @@ TEST_CASE("a compacted tree is dense") {
     CHECK(db.check().leaf_fill(db.stats().nodes) > 0.95);
 }
 
-TEST_CASE("a compaction syncs the fresh file, then renames it, then syncs the name") {
+TEST_CASE("a compaction syncs what is lazy, then the fresh file, renames it, and syncs the name") {
+    // Without the first sync a reader could be shown, under the new name, a commit that a power cut
+    // takes back together with that name. Simulated crashes found it.
     faulty::medium medium;
     basic_database<faulty::medium> db(medium, proving::tiny());
     grow(db);
@@ -161,7 +163,8 @@ TEST_CASE("a compaction syncs the fresh file, then renames it, then syncs the na
     for (auto const& each : medium.told().log) {
         if (each.what != call::write && each.what != call::discard) order.push_back(each.what);
     }
-    CHECK(order == std::vector<call>{call::fresh, call::sync, call::rename, call::sync_name});
+    CHECK(order ==
+          std::vector<call>{call::sync, call::fresh, call::sync, call::rename, call::sync_name});
     auto const& log = medium.told().log;
     auto const renamed = std::find_if(log.begin(), log.end(),
                                       [](auto const& each) { return each.what == call::rename; });
@@ -184,7 +187,8 @@ TEST_CASE("whatever call of a compaction fails, the database is whole, and works
                 break;
             }
             ++tried;
-            CHECK(kind == (what == call::sync_name ? errc::sync_failed : errc::io_failed));
+            auto const of_old_file = what == call::sync_name || (what == call::sync && n == 0);
+            CHECK(kind == (of_old_file ? errc::sync_failed : errc::io_failed));
             CHECK_FALSE(medium.discard_fresh());
             proving::must_hold(db->read(), model);
             if (kind == errc::io_failed) {

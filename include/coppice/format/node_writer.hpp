@@ -137,16 +137,25 @@ inline void write_leaf(std::span<leaf_item const> items, mutable_bytes to) noexc
     image.put_padding(at);
 }
 
+/// The exact size in bytes of an inner node.
+/// @param count of its children, at least two
+/// @param prefix_bytes that all separators share, @param separator_bytes of all of them together
+[[nodiscard]] inline std::size_t inner_node_bytes(std::size_t count, std::size_t prefix_bytes,
+                                                  std::size_t separator_bytes) noexcept {
+    COPPICE_ASSERT(count >= 2 && separator_bytes >= (count - 1) * prefix_bytes);
+    auto const suffixes = separator_bytes - (count - 1) * prefix_bytes;
+    return detail::node_size(node_header_bytes + inner_view::heads_bytes(count) +
+                                 (16 + 2 + 2 * u48_bytes) * count + prefix_bytes + suffixes,
+                             count);
+}
+
 /// The exact size in bytes of an inner node. REQUIRES: at least two items.
 [[nodiscard]] inline std::size_t inner_node_bytes(std::span<inner_item const> items) noexcept {
     COPPICE_ASSERT(items.size() >= 2);
-    auto const count = items.size();
-    auto const prefix = common_prefix(items[1].low, items.back().low);
-    std::size_t suffixes = 0;
-    for (auto const& item : items.subspan(1)) suffixes += item.low.size() - prefix;
-    return detail::node_size(node_header_bytes + inner_view::heads_bytes(count) +
-                                 (16 + 2 + 2 * u48_bytes) * count + prefix + suffixes,
-                             count);
+    std::size_t separators = 0;
+    for (auto const& item : items.subspan(1)) separators += item.low.size();
+    return inner_node_bytes(items.size(), common_prefix(items[1].low, items.back().low),
+                            separators);
 }
 
 /// Writes an inner node. REQUIRES: 2 to 65,535 items with ascending lows, and `to` of the size

@@ -74,6 +74,9 @@ template <storage::storage Storage>
 /// @return false if `progress` stopped it; then nothing has changed
 template <storage::medium Medium>
 bool compact(writer<Medium>& session, compaction_hooks const& hooks) {
+    // Until the new name is durable, a power cut brings the old file back: what readers see under
+    // the new name must be durable there.
+    session.sync();
     auto& medium = session.owner().medium();
     auto const base = session.base();
     auto fresh = medium.fresh();

@@ -255,9 +255,9 @@ revision_ptr writer<Medium>::write_transaction(appender_type& to, tree_ref const
                                                superblock& slot) {
     auto const relocated = tree::relocate(to, user);
     auto const bytes_appended = to.end_offset() - to.begin_offset();
-    if (to.spilled() || bytes_appended > owner_->chosen().two_sync_above_bytes) {
-        how = durability::two_sync;
-    }
+    // What went to the file early was not summed, so its sync must come before the slot.
+    auto const is_large = bytes_appended > owner_->chosen().two_sync_above_bytes;
+    if (to.spilled() || (is_large && how == durability::sync)) how = durability::two_sync;
     auto record = next_record(how, std::move(note));
     record.user = relocated;
     if (record.data_summed) record.data_checksum = format::checksum(to.buffered());

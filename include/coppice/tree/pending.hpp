@@ -99,10 +99,16 @@ class pending_inner {
     [[nodiscard]] pending_child const& front() const noexcept { return children_.front(); }
 
     /// The size of the node that all of them would make. REQUIRES: at least two.
-    [[nodiscard]] std::size_t node_bytes() const { return bytes_of(count()); }
+    [[nodiscard]] std::size_t node_bytes() const noexcept {
+        return bytes_of(count(), low_bytes_ - front().low.size());
+    }
 
-    void add(pending_child child) { children_.push_back(std::move(child)); }
+    void add(pending_child child) {
+        children_.push_back(std::move(child));
+        low_bytes_ += children_.back().low.size();
+    }
     void prepend(std::vector<pending_child> before) {
+        for (auto const& child : before) low_bytes_ += child.low.size();
         before.insert(before.end(), std::make_move_iterator(children_.begin()),
                       std::make_move_iterator(children_.end()));
         children_ = std::move(before);
@@ -110,14 +116,19 @@ class pending_inner {
     [[nodiscard]] pending_child take_back() {
         auto last = std::move(children_.back());
         children_.pop_back();
+        low_bytes_ -= last.low.size();
         return last;
     }
 
     /// How many children from the front fit into a node of `limit_bytes`, at least two, and such
     /// that one child never stays behind alone. REQUIRES: at least two.
-    [[nodiscard]] std::size_t fitting(std::size_t limit_bytes) const {
+    [[nodiscard]] std::size_t fitting(std::size_t limit_bytes) const noexcept {
         std::size_t fit = 2;
-        while (fit < count() && bytes_of(fit + 1) <= limit_bytes) ++fit;
+        auto separator_bytes = children_[1].low.size();
+        for (; fit < count(); ++fit) {
+            separator_bytes += children_[fit].low.size();
+            if (bytes_of(fit + 1, separator_bytes) > limit_bytes) break;
+        }
         return legal_cut(fit);
     }
 
@@ -138,16 +149,21 @@ class pending_inner {
     }
 
     void drop_front(std::size_t drop_count) {
+        for (std::size_t i = 0; i < drop_count; ++i) low_bytes_ -= children_[i].low.size();
         children_.erase(children_.begin(),
                         children_.begin() + static_cast<std::ptrdiff_t>(drop_count));
     }
 
   private:
-    [[nodiscard]] std::size_t bytes_of(std::size_t first_count) const {
-        return format::inner_node_bytes(items(first_count));
+    /// The size of a node of the first children, whose separators have so many bytes.
+    [[nodiscard]] std::size_t bytes_of(std::size_t first_count,
+                                       std::size_t separator_bytes) const noexcept {
+        auto const prefix = format::common_prefix(children_[1].low, children_[first_count - 1].low);
+        return format::inner_node_bytes(first_count, prefix, separator_bytes);
     }
 
     std::vector<pending_child> children_;
+    std::size_t low_bytes_ = 0; ///< of the lows of all of them
 };
 
 } // namespace coppice::inline COPPICE_ABI::tree

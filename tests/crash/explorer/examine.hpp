@@ -36,6 +36,7 @@ struct expectation {
     /// May what readers are shown have been lost from the cache? Then they get typed errors until a
     /// writer has looked.
     bool readers_may_fail = false;
+    bool power_was_cut = false; ///< then all that is found was read from the device
 };
 
 [[nodiscard]] inline database open(machine& on, coppice::options chosen) {
@@ -107,10 +108,9 @@ inline void judge_second(disk_image const& left, findings const& first, expectat
 }
 
 /// What a second crash may not take: what was promised, and what readers were shown.
-[[nodiscard]] inline std::size_t second_floor(disk const& left, findings const& first,
-                                              expectation const& wanted) {
+[[nodiscard]] inline std::size_t second_floor(findings const& first, expectation const& wanted) {
     if (wanted.readers_may_fail) return wanted.durable_floor;
-    if (left.pending().empty()) return first.found; // all of it is on the platter
+    if (wanted.power_was_cut) return first.found;
     return std::max(wanted.durable_floor, wanted.told.durable_below(first.found));
 }
 
@@ -134,8 +134,7 @@ inline void examine(disk const& left, expectation const& wanted, coppice::option
     }
     auto image = power_cut(second, level).image(pick);
     if (pick.flip()) image.page = {};
-    judge_second(image, first, wanted, second_floor(left, first, wanted), acknowledged, chosen,
-                 seed + 1);
+    judge_second(image, first, wanted, second_floor(first, wanted), acknowledged, chosen, seed + 1);
 }
 
 /// A number for all that matters of an image: of each file what the slots that can be read name.

@@ -198,7 +198,7 @@ class enumeration {
                 for_each_cut(now, [&](disk_image left, std::uint64_t hash) {
                     if (!seen_->images.add(hash ^ coppice::testing::mixed(floor))) return;
                     seen_->sum += coppice::testing::mixed(hash);
-                    expectation const wanted{told, at, floor, floor};
+                    expectation const wanted{told, at, floor, floor, false, true};
                     if (twice_) {
                         examine_twice(disk(std::move(left)), wanted, hash);
                     } else {
@@ -227,7 +227,7 @@ class enumeration {
         auto const& log = first.on.log();
         auto last_sync = log.size();
         while (last_sync > 0 && log[last_sync - 1].kind != operation_kind::sync) --last_sync;
-        auto const floor = second_floor(left, first, wanted);
+        auto const floor = second_floor(first, wanted);
         disk now(left);
         for (std::size_t at = 0;; ++at) {
             if (at == 0 || !leaves_no_trace(log[at - 1])) {

@@ -245,7 +245,7 @@ class random_history {
         for (; images > 0; --images) {
             auto left = cut.image(pick_);
             if (pick_.flip()) left.page = {};
-            visit_(disk(std::move(left)), {told_, at, durable, durable}, chosen_,
+            visit_(disk(std::move(left)), {told_, at, durable, durable, false, true}, chosen_,
                    pick_.below(never), level);
         }
     }
