@@ -519,5 +519,6 @@ TEST_CASE("the same seed gives the same run, with every compiler") {
     auto const first = run(1);
     CHECK(run(1) == first);
     CHECK(run(2) != first);
-    CHECK(first == 0xD141'18DB'57A9'0063U);
+    // Another format or order of writing changes this number; another compiler must not.
+    CHECK(first == 0x0837'8687'D21F'A367U);
 }

@@ -137,6 +137,7 @@ class random_history {
         }
         if (on_.faults().fired() > failed) see_failed_sync();
         seen_.kills += on_.deaths() - deaths;
+        if (on_.deaths() > deaths) open_[who].reset(); // a destructor may have kept quiet about it
         on_.plan_nothing();
         on_.spare();
     }
