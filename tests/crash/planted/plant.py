@@ -51,12 +51,12 @@ def check(chosen):
 
 
 def run(program, arguments):
-    """Runs until the first violation. Returns its line, or nothing."""
+    """Runs until the first violation. Returns its line, or nothing; too long is no catch."""
     try:
         done = subprocess.run([program, *arguments, "--threads", "1"], capture_output=True,
-                              text=True, timeout=300, check=False)
+                              text=True, timeout=900, check=False)
     except subprocess.TimeoutExpired:
-        return "hung for 300 s"
+        return ""
     found = re.search(r"^VIOLATION (.*)$", done.stdout, re.MULTILINE)
     if found:
         return found.group(1)
