@@ -130,6 +130,8 @@ TEST_CASE("a commit record that names what cannot be is refused although its che
     std::vector<std::pair<char const*, std::function<void(commit_record&)>>> const table{
         {"no commit", [](auto& r) { r.commit_id = 0; }},
         {"a span below the first commit", [](auto& r) { r.id_span = 9; }},
+        {"more records before it than commits", [](auto& r) { r.index = 9; }},
+        {"as many records as there are numbers", [](auto& r) { r.index = ~std::uint64_t{0}; }},
         {"begins in the header", [](auto& r) { r.begin_offset = 12280; }},
         {"begins behind itself", [](auto& r) { r.begin_offset = record_offset + 8; }},
         {"root behind it", [](auto& r) { r.user.root.node = node_ref::at(65536, 8, 0); }},

@@ -109,6 +109,8 @@ TEST_CASE("a slot whose offsets are out of order is broken although its checksum
     std::vector<std::pair<char const*, std::function<void(superblock&)>>> const table{
         {"no counter", [](auto& s) { s.counter = 0; }},
         {"no commit", [](auto& s) { s.commit_id = 0; }},
+        {"counter too high", [](auto& s) { s.counter = format::max_counter + 1; }},
+        {"commit too high", [](auto& s) { s.commit_id = format::max_counter + 1; }},
         {"record in the header", [](auto& s) { s.record_offset = 12280; }},
         {"record at 0", [](auto& s) { s.record_offset = 0; }},
         {"record at the end", [](auto& s) { s.record_offset = s.end_offset; }},
@@ -138,6 +140,7 @@ TEST_CASE("the limits of a slot's offsets are good") {
     CHECK(state_of(format::encode(slot)) == slot_state::good);
     slot.verify_from = format::data_begin_offset;
     CHECK(state_of(format::encode(slot)) == slot_state::good);
+    slot.counter = slot.commit_id = format::max_counter;
     slot.end_offset = format::max_file_bytes - 8;
     CHECK(state_of(format::encode(slot)) == slot_state::good);
 }

@@ -92,6 +92,22 @@ TEST_CASE("no cut leaves a child alone") {
     }
 }
 
+// A fuzzer forged an inner node whose separators did not ascend: the first and the last of them
+// shared a longer prefix than those between, and the size of the node was computed below zero.
+TEST_CASE("children out of order are damage, wherever they are put") {
+    auto inner = inner_of({"", "ab", "ac"});
+    auto const child = [](std::string low) {
+        return coppice::tree::pending_child{std::move(low), {}};
+    };
+    CHECK_THROWS_AS(inner.add(child("a")), coppice::error);
+    CHECK_THROWS_AS(inner.add(child("ac")), coppice::error);
+    CHECK(inner.count() == 3);
+    auto later = inner_of({"m", "n"});
+    CHECK_THROWS_AS(later.prepend({child("b"), child("a")}), coppice::error);
+    later = inner_of({"m", "n"});
+    CHECK_THROWS_AS(later.prepend({child("b"), child("m")}), coppice::error);
+}
+
 TEST_CASE("children are put before, taken from the back and dropped from the front in order") {
     auto inner = inner_of({"c", "d"});
     inner.prepend({{"a", {}}, {"b", {}}});

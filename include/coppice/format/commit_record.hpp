@@ -157,7 +157,7 @@ namespace detail {
     auto const before = [&](record_ref ref) {
         return ref.is_null() || (ref.offset >= data_begin_offset && ref.offset < offset);
     };
-    return record.commit_id != 0 && record.id_span < record.commit_id &&
+    return record.id_span < record.commit_id && record.index < record.commit_id &&
            record.begin_offset >= data_begin_offset && record.begin_offset <= offset &&
            tree_fits(record.user) && tree_fits(record.system) && before(record.previous) &&
            before(record.skip) && (record.index == 0) == record.previous.is_null() &&

@@ -44,6 +44,9 @@ struct superblock {
 inline constexpr std::size_t superblock_bytes = 128;
 /// "coppslot", little-endian.
 inline constexpr std::uint64_t superblock_magic = 0x746F'6C73'7070'6F63U;
+/// The highest counter and commit id. A million commits a second reach it after 146,000 years, so
+/// only a forgery does; the bound keeps every sum with them from wrapping around.
+inline constexpr std::uint64_t max_counter = (std::uint64_t{1} << 62U) - 1;
 /// The features that this library knows; none yet.
 inline constexpr std::uint64_t known_features = 0;
 
@@ -121,7 +124,8 @@ struct decoded_slot {
     slot.generation = load<std::uint64_t>(from + 88);
     std::copy_n(from + 96, slot.boot_id.size(), slot.boot_id.begin());
     auto const in_order =
-        slot.counter != 0 && slot.commit_id != 0 && slot.record_offset >= data_begin_offset &&
+        slot.counter != 0 && slot.counter <= max_counter && slot.commit_id != 0 &&
+        slot.commit_id <= max_counter && slot.record_offset >= data_begin_offset &&
         slot.end_offset < max_file_bytes && slot.end_offset % 8 == 0 &&
         slot.record_offset < slot.end_offset &&
         slot.record_bytes <= slot.end_offset - slot.record_offset &&

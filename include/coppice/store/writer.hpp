@@ -164,7 +164,7 @@ template <storage::medium Medium> void writer<Medium>::examine() {
     plan_ =
         plan_takeover(found, page, store.lock()->identity().boot_id, store.page_of_other_boot());
     slots_ = {file_, store.lock(), found, plan_, page};
-    if (slots_.last_counter() == ~std::uint64_t{0} || slots_.last_id() == ~std::uint64_t{0}) {
+    if (std::max(slots_.last_counter(), slots_.last_id()) >= format::max_counter) {
         throw error(errc::corrupt, "the counters of the database are exhausted", store.path());
     }
     append_offset_ = behind(plan_.append_offset);

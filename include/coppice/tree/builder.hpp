@@ -165,15 +165,9 @@ template <node_source Source, node_sink Sink> class builder {
         return append_only_ ? full : std::min(full, pending.fitting(total / 2));
     }
 
-    /// Nodes are never made of what is out of order: a damaged tree may say so, with checksums
-    /// that hold.
-    static void check_order(std::string_view before, std::string_view after) {
-        if (before >= after) throw error(errc::corrupt, "the keys of a tree do not ascend");
-    }
-
     void cut_leaf(std::size_t count) {
         auto const items = leaf_.items(count);
-        for (std::size_t i = 1; i < count; ++i) check_order(items[i - 1].key, items[i].key);
+        for (std::size_t i = 1; i < count; ++i) detail::check_order(items[i - 1].key, items[i].key);
         format::leaf_measure measure;
         std::uint64_t extent_bytes = 0;
         for (auto const& [key, value] : items) {
@@ -187,7 +181,7 @@ template <node_source Source, node_sink Sink> class builder {
         std::string next_low;
         if (count < leaf_.count()) {
             auto const next_key = leaf_.item(count).key;
-            check_order(items.back().key, next_key);
+            detail::check_order(items.back().key, next_key);
             next_low = format::shortest_separator(items.back().key, next_key);
         }
         auto low = std::exchange(leaf_.low, std::move(next_low));
@@ -197,7 +191,6 @@ template <node_source Source, node_sink Sink> class builder {
 
     void cut_inner(unsigned level, std::size_t count) {
         auto const items = inner_[level].items(count);
-        for (std::size_t i = 1; i < count; ++i) check_order(items[i - 1].low, items[i].low);
         auto const node = sink_.allocate_node(format::inner_node_bytes(items));
         format::write_inner(level, items, node);
         subtree whole{sink_.seal_node(node), 0, node.size()};

@@ -4,9 +4,10 @@
 // Owns: what waits to become a leaf (entries, copied) or an inner node (children), how large the
 //   node would be, and where it is cut.
 // Invariant: a cut leaves at least one entry, or two children, on each side wherever that is
-//   possible at all; items keep their order.
+//   possible at all; items keep their order, and the lows of children ascend strictly.
 
 #include <coppice/assert.hpp>
+#include <coppice/error.hpp>
 #include <coppice/format/node_writer.hpp>
 
 #include <algorithm>
@@ -14,9 +15,20 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace coppice::inline COPPICE_ABI::tree {
+
+namespace detail {
+
+/// Nodes are never made of what is out of order: a damaged tree may say so, with checksums that
+/// hold. @throws errc::corrupt
+inline void check_order(std::string_view before, std::string_view after) {
+    if (before >= after) throw error(errc::corrupt, "the keys of a tree do not ascend");
+}
+
+} // namespace detail
 
 /// Entries that wait to become leaves. Their bytes are copied, so feeders may let go of them.
 class pending_leaf {
@@ -103,15 +115,19 @@ class pending_inner {
         return bytes_of(count(), low_bytes_ - front().low.size());
     }
 
+    /// @throws errc::corrupt unless its low is above those of all before it
     void add(pending_child child) {
+        if (!empty()) detail::check_order(children_.back().low, child.low);
         children_.push_back(std::move(child));
         low_bytes_ += children_.back().low.size();
     }
+    /// @throws errc::corrupt unless all lows ascend
     void prepend(std::vector<pending_child> before) {
-        for (auto const& child : before) low_bytes_ += child.low.size();
-        before.insert(before.end(), std::make_move_iterator(children_.begin()),
-                      std::make_move_iterator(children_.end()));
-        children_ = std::move(before);
+        auto after = std::exchange(children_, {});
+        low_bytes_ = 0;
+        for (auto* const part : {&before, &after}) {
+            for (auto& child : *part) add(std::move(child));
+        }
     }
     [[nodiscard]] pending_child take_back() {
         auto last = std::move(children_.back());
