@@ -175,8 +175,9 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
             throw;
         }
         if (now->at() != before->at()) {
-            tell(chosen.events, &events::on_commit,
-                 store::describe(now->record(), promised != durability::lazy));
+            tell_by(chosen.events, &events::on_commit, [&](auto const& on_commit) {
+                on_commit(store::describe(now->record(), promised != durability::lazy));
+            });
         }
         return {now->record().commit_id};
     }

@@ -60,7 +60,7 @@ template <storage::medium Medium> class writer {
         if (slots_.busy() && !poisoned_) {
             try {
                 slots_.write_page(false);
-            } catch (error const&) { // busy only makes the next writer look more closely
+            } catch (std::exception const&) { // busy only makes the next writer look closely
             }
         }
         owner_->lock()->release();

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: BSL-1.0
+// Every allocation of every call fails, once and from then on: the call throws std::bad_alloc (or
+// answers all the same), has changed nothing, leaks no descriptor and no lock, and the same handle
+// goes on. A destructor or a noexcept function that needs memory would end the process here.
+
+#include <coppice/database.hpp>
+#include <test_database.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <iterator>
+#include <new>
+#include <string>
+#include <vector>
+
+// ---- operator new that fails when told to ----------------------------------------------------
+
+namespace {
+
+enum class failing { never, once, from_then_on };
+
+/// What the allocations of this thread are to meet.
+struct plan {
+    failing how = failing::never;
+    std::uint64_t before = 0; ///< how many succeed first
+    std::uint64_t seen = 0;
+    bool fired = false;
+};
+thread_local plan current;
+
+bool fails_now() noexcept {
+    if (current.how == failing::never) return false;
+    auto const index = current.seen++;
+    auto const hit =
+        current.how == failing::once ? index == current.before : index >= current.before;
+    current.fired = current.fired || hit;
+    return hit;
+}
+
+/// Lets allocations fail as long as it lives.
+class armed {
+  public:
+    armed(failing how, std::uint64_t before) noexcept { current = {how, before, 0, false}; }
+    ~armed() { current.how = failing::never; }
+    armed(armed const&) = delete;
+    armed& operator=(armed const&) = delete;
+};
+
+void* allocate(std::size_t size_bytes) {
+    if (!fails_now()) {
+        if (auto* const memory = std::malloc(size_bytes == 0 ? 1 : size_bytes)) return memory;
+    }
+    throw std::bad_alloc();
+}
+void* allocate(std::size_t size_bytes, std::align_val_t alignment) {
+    auto const unit = static_cast<std::size_t>(alignment);
+    if (!fails_now()) {
+        auto* const memory = std::aligned_alloc(unit, (size_bytes + unit - 1) / unit * unit);
+        if (memory != nullptr) return memory;
+    }
+    throw std::bad_alloc();
+}
+
+} // namespace
+
+void* operator new(std::size_t size_bytes) { return allocate(size_bytes); }
+void* operator new[](std::size_t size_bytes) { return allocate(size_bytes); }
+void* operator new(std::size_t size_bytes, std::align_val_t alignment) {
+    return allocate(size_bytes, alignment);
+}
+void* operator new[](std::size_t size_bytes, std::align_val_t alignment) {
+    return allocate(size_bytes, alignment);
+}
+void* operator new(std::size_t size_bytes, std::nothrow_t const&) noexcept {
+    return fails_now() ? nullptr : std::malloc(size_bytes == 0 ? 1 : size_bytes);
+}
+void* operator new[](std::size_t size_bytes, std::nothrow_t const&) noexcept {
+    return fails_now() ? nullptr : std::malloc(size_bytes == 0 ? 1 : size_bytes);
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete[](void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
+void operator delete(void* memory, std::nothrow_t const&) noexcept { std::free(memory); }
+void operator delete[](void* memory, std::nothrow_t const&) noexcept { std::free(memory); }
+
+// ---- the calls -------------------------------------------------------------------------------
+
+namespace {
+
+using coppice::durability;
+using proving::content;
+using proving::noise;
+using proving::numbered;
+
+std::size_t open_descriptors() {
+    namespace fs = std::filesystem;
+    auto const all = fs::directory_iterator("/proc/self/fd");
+    return static_cast<std::size_t>(std::distance(fs::begin(all), fs::end(all)));
+}
+
+/// With somebody who listens: where there is no memory to tell him, the commit stands all the same.
+coppice::options heard() {
+    auto chosen = proving::tiny();
+    chosen.events.on_commit = [](auto const&) {};
+    return chosen;
+}
+
+/// A call, and what it does to the content where it succeeds.
+template <typename Database> struct scenario {
+    char const* name;
+    std::function<void(Database&)> act;
+    std::function<void(content&)> effect = {};
+};
+
+template <typename Database> scenario<Database> commit_with(char const* name, durability how) {
+    return {name,
+            [how](Database& db) {
+                auto txn = db.write();
+                txn.put("k00000007", "seven");
+                txn.put("new", noise(40));
+                txn.erase("k00000009");
+                txn.commit(how, "a note that is too long for the small string of the library");
+            },
+            [](content& model) {
+                model["k00000007"] = "seven";
+                model["new"] = noise(40);
+                model.erase("k00000009");
+            }};
+}
+
+template <typename Database> std::vector<scenario<Database>> changes() {
+    return {
+        commit_with<Database>("commit", durability::sync),
+        commit_with<Database>("lazy commit", durability::lazy),
+        commit_with<Database>("commit with two syncs", durability::two_sync),
+        {"rollback",
+         [](Database& db) {
+             auto txn = db.write();
+             for (int i = 0; i < 40; ++i) txn.put(numbered("x", static_cast<unsigned>(i)), "x");
+             static_cast<void>(txn.view().size());
+         }},
+        {"savepoints",
+         [](Database& db) {
+             auto txn = db.write();
+             txn.put("a", "1");
+             auto const moment = txn.savepoint();
+             txn.put("b", noise(100));
+             txn.erase_prefix("k0000001");
+             txn.rollback_to(moment);
+             txn.commit();
+         },
+         [](content& model) { model["a"] = "1"; }},
+        {"ranges and modify",
+         [](Database& db) {
+             auto txn = db.write();
+             txn.erase("k00000020", "k00000040");
+             txn.insert("inserted", "i");
+             txn.modify("k00000010", [](std::optional<std::string_view>) {
+                 return std::optional<std::string>(std::string(200, 'm'));
+             });
+             txn.commit();
+         },
+         [](content& model) {
+             model.erase(model.lower_bound("k00000020"), model.lower_bound("k00000040"));
+             model.insert({"inserted", "i"});
+             model["k00000010"] = std::string(200, 'm');
+         }},
+        {"load",
+         [](Database& db) {
+             auto txn = db.write();
+             std::vector<std::pair<std::string, std::string>> sorted;
+             for (unsigned i = 0; i < 60; ++i) sorted.emplace_back(numbered("l", i), noise(i));
+             txn.load(sorted);
+             txn.commit();
+         },
+         [](content& model) {
+             for (unsigned i = 0; i < 60; ++i) model[numbered("l", i)] = noise(i);
+         }},
+        {"a value in parts",
+         [](Database& db) {
+             auto txn = db.write();
+             auto out = txn.put_stream("stream", 5000);
+             for (int i = 0; i < 5; ++i) out.write(noise(1000));
+             out.finish();
+             txn.commit();
+         },
+         [](content& model) {
+             std::string whole;
+             for (int i = 0; i < 5; ++i) whole += noise(1000);
+             model["stream"] = whole;
+         }},
+        {"compaction", [](Database& db) { db.compact(); }},
+        {"compaction that drops",
+         [](Database& db) {
+             coppice::compaction_hooks hooks;
+             hooks.keep = [](std::string_view key, std::string_view) { return key < "k00000040"; };
+             db.compact(hooks);
+         },
+         [](content& model) { model.erase(model.lower_bound("k00000040"), model.end()); }},
+        {"sync", [](Database& db) { db.sync(); }},
+    };
+}
+
+template <typename Database> std::vector<scenario<Database>> questions() {
+    return {
+        {"reading",
+         [](Database& db) {
+             auto const state = db.read();
+             auto const copy = state;
+             static_cast<void>(db.get("k00000003"));
+             static_cast<void>(copy.get("k00000003"));
+             static_cast<void>(copy.rank("k00000030"));
+             static_cast<void>(copy.nth(5)->key);
+             std::size_t bytes = 0;
+             for (auto const [key, value] : copy.range("k00000010", "k00000030")) {
+                 bytes += key.size() + value.size();
+             }
+             for (auto const [key, value] : copy.prefix("k0000002")) bytes += key.size();
+             auto at = copy.cursor();
+             for (at.last(); at.valid(); at.prev()) ++bytes;
+             if (bytes == 0) std::abort();
+         }},
+        {"history",
+         [](Database& db) {
+             auto const commits = db.history();
+             int left = 5; // each round adds one, so there is no end to all of them
+             for (auto const& each : commits) {
+                 if (left-- == 0) break;
+                 static_cast<void>(db.read(each.id).size());
+             }
+         }},
+        {"check", [](Database& db) { static_cast<void>(db.check()); }},
+        {"statistics", [](Database& db) { static_cast<void>(db.stats()); }},
+        {"the newest state", [](Database& db) { static_cast<void>(db.read_latest().size()); }},
+    };
+}
+
+/// What has happened over all calls.
+struct totals {
+    std::uint64_t failed = 0;
+    std::uint64_t survived = 0; ///< an allocation failed, and the call succeeded all the same
+};
+
+/// A database with unsynced commits on top, so that every part of a take-over is there.
+template <typename Place> content fill(typename Place::database& db) {
+    auto const model = proving::numbered_entries(60);
+    db.update([&](auto& txn) { txn.load(model); });
+    db.update([&](auto& txn) { txn.put("lazy", "1"); }, durability::lazy);
+    auto result = model;
+    result["lazy"] = "1";
+    return result;
+}
+
+/// Does this with every allocation failing in turn, until it needs no more of them.
+/// @return the number of allocations of the call
+template <typename Work, typename Look>
+std::uint64_t each_allocation(failing how, totals& sum, Work work, Look look) {
+    for (std::uint64_t k = 0;; ++k) {
+        auto threw = false;
+        {
+            armed const now(how, k);
+            try {
+                work();
+            } catch (std::bad_alloc const&) {
+                threw = true;
+            }
+        }
+        CAPTURE(k);
+        auto const fired = current.fired;
+        REQUIRE((fired || !threw));
+        if (fired) ++(threw ? sum.failed : sum.survived);
+        look(threw);
+        if (!fired) return k;
+    }
+}
+
+template <typename Place, typename Scenario>
+void run(Scenario const& each, failing how, totals& sum) {
+    INFO(each.name << (how == failing::once ? ", once" : ", from then on"));
+    Place const place;
+    std::optional<typename Place::database> db;
+    db.emplace(place.open(heard()));
+    auto model = fill<Place>(*db);
+    std::uint64_t round = 0;
+    auto const descriptors = open_descriptors();
+    auto const look = [&](bool threw) {
+        if (!threw && each.effect) each.effect(model);
+        REQUIRE(open_descriptors() == descriptors);
+        proving::must_hold(db->read(), model);
+        auto const more = std::to_string(++round);
+        db->update([&](auto& txn) { txn.put("round", more); }, durability::lazy);
+        model["round"] = more;
+        REQUIRE(db->get("round") == more);
+    };
+    each_allocation(
+        how, sum, [&] { each.act(*db); }, look);
+    REQUIRE(db->check().clean());
+    db.reset();
+    proving::must_hold(place.open(heard()).read(), model);
+}
+
+} // namespace
+
+TEMPLATE_TEST_CASE("a call that finds no memory throws, has changed nothing, and can be repeated",
+                   "", proving::in_file, proving::in_memory) {
+    using database = typename TestType::database;
+    totals sum;
+    std::size_t calls = 0;
+    for (auto const how : {failing::once, failing::from_then_on}) {
+        for (auto const& all : {changes<database>(), questions<database>()}) {
+            for (auto const& each : all) {
+                run<TestType>(each, how, sum);
+                ++calls;
+            }
+        }
+    }
+    CHECK(sum.failed > 1000);
+    CHECK(sum.survived > 0);
+    std::printf("    %zu calls, %llu failed allocations, %llu more did no harm\n", calls,
+                static_cast<unsigned long long>(sum.failed),
+                static_cast<unsigned long long>(sum.survived));
+}
+
+TEMPLATE_TEST_CASE("opening and creating that find no memory leave nothing behind", "",
+                   proving::in_file, proving::in_memory) {
+    totals sum;
+    for (auto const how : {failing::once, failing::from_then_on}) {
+        for (bool const fresh : {true, false}) {
+            TestType const place;
+            content model;
+            if (!fresh) {
+                auto db = place.open(heard());
+                model = fill<TestType>(db);
+            } else { // whatever is made only once in a process is there
+                TestType const other;
+                static_cast<void>(other.open(heard()));
+            }
+            auto const descriptors = open_descriptors();
+            each_allocation(
+                how, sum, [&] { static_cast<void>(place.open(heard()).read().size()); },
+                [&](bool) {
+                    REQUIRE(open_descriptors() <= descriptors + 1); // the lock file stays open
+                });
+            proving::must_hold(place.open(heard()).read(), model);
+        }
+    }
+    CHECK(sum.failed > 40);
+}
