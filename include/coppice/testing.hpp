@@ -3,4 +3,5 @@
 // coppice/testing.hpp: the umbrella of what tests need: simulated machines and power cuts.
 // Owns: nothing. coppice.hpp does not include it; no program needs it, only its tests.
 
+#include <coppice/testing/decay.hpp>
 #include <coppice/testing/simulated_medium.hpp>

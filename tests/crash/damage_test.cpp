@@ -7,8 +7,10 @@
 #include <catch2/catch.hpp>
 #include <damaged_file.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
+#include <span>
 
 namespace {
 
@@ -114,7 +116,7 @@ TEST_CASE("every flipped bit of the transactions is noticed or harmless") {
     flip_bits(12288, ~std::uint64_t{0}, "bits of the transactions");
 }
 
-TEST_CASE("every byte set to 00, FF, 7F or 80 is noticed or harmless") {
+TEST_CASE("every byte set to 00, FF, 7F or 80, or moved by one, is noticed or harmless") {
     workbench::keep_memory();
     patient file(small());
     auto const reached = reachable_bytes(file.origin().file);
@@ -123,7 +125,8 @@ TEST_CASE("every byte set to 00, FF, 7F or 80 is noticed or harmless") {
         auto const padding = at < 12288 && at % 4096 >= 128; // one in eight will do there
         if (padding && at % 8 != 0) continue;
         auto const before = file.at(at);
-        for (auto const value : {0x00, 0xFF, 0x7F, 0x80}) {
+        auto const is = std::to_integer<int>(before);
+        for (auto const value : {0x00, 0xFF, 0x7F, 0x80, (is + 1) % 256, (is + 255) % 256}) {
             if (before == std::byte(value)) continue;
             file.at(at) = std::byte(value);
             all.ask(file, reached[at], "byte " + text_of(at) + " = " + std::to_string(value));
@@ -135,6 +138,64 @@ TEST_CASE("every byte set to 00, FF, 7F or 80 is noticed or harmless") {
     CHECK(all.wrong == 0);
     CHECK(all.unnoticed == 0);
     CHECK(all.answers[static_cast<std::size_t>(answer::silent)] == 0);
+}
+
+TEST_CASE("every field set to the values at its bounds is noticed or harmless") {
+    workbench::keep_memory();
+    patient file(small());
+    auto const reached = reachable_bytes(file.origin().file);
+    tally all;
+    for (std::size_t const width : {2U, 4U, 8U}) {
+        auto const largest = ~std::uint64_t{0} >> (64 - 8 * width);
+        auto const sign = std::uint64_t{1} << (8 * width - 1);
+        for (std::uint64_t at = 0; at + width <= file.size(); at += width) {
+            auto const padding = at < 12288 && at % 4096 >= 128; // one in sixteen will do there
+            if (padding && at / width % 16 != 0) continue;
+            auto const field = std::span(&file.at(at), width);
+            std::vector<std::byte> const before(field.begin(), field.end());
+            auto const matters =
+                std::any_of(reached.begin() + static_cast<std::ptrdiff_t>(at),
+                            reached.begin() + static_cast<std::ptrdiff_t>(at + width),
+                            [](bool each) { return each; });
+            for (auto const value : {std::uint64_t{0}, std::uint64_t{1}, largest, largest - 1, sign,
+                                     file.size(), file.size() + 1}) {
+                std::array<std::byte, 8> image{};
+                format::store(image.data(), value);
+                if (std::equal(before.begin(), before.end(), image.begin())) continue;
+                std::copy_n(image.begin(), width, field.begin());
+                all.ask(file, matters, text_of(width) + " bytes at " + text_of(at));
+            }
+            std::copy(before.begin(), before.end(), field.begin());
+        }
+    }
+    all.print("fields set");
+    INFO(all.first_wrong);
+    CHECK(all.wrong == 0);
+    CHECK(all.unnoticed == 0);
+    CHECK(all.answers[static_cast<std::size_t>(answer::silent)] == 0);
+}
+
+TEST_CASE("whatever lies behind the end of a file does not matter") {
+    workbench::keep_memory();
+    patient file(small());
+    auto const& whole = file.origin().file;
+    tally all;
+    for (std::size_t const size : {1U, 7U, 8U, 511U, 512U, 4096U, 100'000U, 1U << 20U}) {
+        for (auto const kind : {0, 1, 2}) { // zeros, noise, and the end of the file once more
+            auto longer = whole;
+            for (std::size_t i = 0; i < size; ++i) {
+                auto const noise = static_cast<std::uint8_t>(coppice::testing::mixed(i));
+                auto const again = whole[whole.size() - 8192 + i % 8192];
+                longer.push_back(kind == 0 ? std::byte{0} : kind == 1 ? std::byte{noise} : again);
+            }
+            file.become(longer);
+            all.ask(file, false, text_of(size) + " bytes behind the end");
+        }
+    }
+    all.print("tails");
+    INFO(all.first_wrong);
+    CHECK(all.wrong == 0);
+    CHECK(all.answers[static_cast<std::size_t>(answer::same)] == 24);
 }
 
 TEST_CASE("a file cut to any length is refused, or says that it holds an older commit") {
