@@ -8,9 +8,11 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <list>
 #include <map>
 #include <optional>
 #include <ranges>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -81,6 +83,52 @@ TEMPLATE_TEST_CASE("every question to a snapshot is answered as std::map answers
         }
     }
 }
+
+TEMPLATE_TEST_CASE("several keys at once are answered in their order, whatever the range of them",
+                   "", in_file, in_memory) {
+    proving::test_database<TestType> on;
+    auto model = proving::numbered_entries(500);
+    model["large"] = proving::noise(20'000);
+    on->update([&](auto& txn) { txn.load(model); });
+    auto const state = on->read();
+    std::vector<std::string> keys{"large", "absent", "large", ""};
+    for (auto const& [key, value] : model) {
+        keys.push_back(key);
+        if (keys.size() % 3 == 0) keys.push_back(key + " is absent");
+    }
+    std::size_t visited = 0;
+    auto const look = [&](std::string_view key, std::optional<std::string_view> value) {
+        REQUIRE(key == keys.at(visited++));
+        auto const wanted = model.find(key);
+        REQUIRE(value.has_value() == (wanted != model.end()));
+        if (value) REQUIRE((*value == wanted->second));
+    };
+    state.get_many(keys, look);
+    CHECK(visited == keys.size());
+    visited = 0;
+    state.get_many(std::vector<std::string_view>(keys.begin(), keys.end()), look);
+    CHECK(visited == keys.size());
+    visited = 0;
+    state.get_many(std::list<std::string>(keys.begin(), keys.end()), look);
+    CHECK(visited == keys.size());
+    state.get_many(std::vector<std::string>(), [](auto, auto) { FAIL("nobody asked"); });
+    std::size_t there = 0;
+    state.get_many(std::array{"large", "absent"},
+                   [&](auto, auto value) { there += value ? 1U : 0U; });
+    CHECK(there == 1);
+    visited = 0;
+    CHECK_THROWS_AS(state.get_many(keys,
+                                   [&](auto, auto) {
+                                       if (++visited == 20) throw std::runtime_error("enough");
+                                   }),
+                    std::runtime_error);
+    CHECK(visited == 20);
+}
+
+// A range that makes its strings on the fly would leave the batch with views of what is gone.
+static_assert(coppice::key_reference<std::string&> && coppice::key_reference<char const* const&> &&
+              coppice::key_reference<std::string_view> && !coppice::key_reference<std::string> &&
+              !coppice::key_reference<int>);
 
 TEMPLATE_TEST_CASE("a snapshot is a moment: nothing that happens later shows in it", "", in_file,
                    in_memory) {

@@ -21,6 +21,13 @@ class coppice_reader final : public reader {
         at_ = now_.cursor();
     }
     std::optional<std::string_view> get(std::string_view key) override { return now_.get(key); }
+    totals get_many(std::span<std::string_view const> keys) override {
+        totals sum;
+        now_.get_many(keys, [&](std::string_view key, std::optional<std::string_view> value) {
+            if (value) sum.add(key, *value);
+        });
+        return sum;
+    }
     totals scan() override {
         totals sum;
         for (auto const [key, value] : now_) sum.add(key, value);

@@ -10,6 +10,7 @@
 
 #include <coppice/assert.hpp>
 #include <coppice/bytes.hpp>
+#include <coppice/format/heads.hpp>
 #include <coppice/format/leaf.hpp>
 #include <coppice/format/node.hpp>
 #include <coppice/options.hpp>
@@ -98,12 +99,14 @@ inline std::size_t inner_view::child_for(std::string_view key) const noexcept {
     }
     auto const rest = key.substr(prefix_.size());
     auto const wanted = key_head(rest);
-    auto const first =
-        detail::partition_index(0, separators, [&](std::size_t i) { return head(i) < wanted; });
+    auto const first = first_head_from(node_ + node_header_bytes, separators, wanted);
     if (first == separators || head(first) != wanted) return first;
-    auto const last = detail::partition_index(first, separators,
-                                              [&](std::size_t i) { return head(i) == wanted; });
-    return detail::partition_index(first, last, [&](std::size_t i) { return suffix(i) <= rest; });
+    if (first + 1 == separators || head(first + 1) != wanted) { // one compare tells all, mostly
+        return suffix(first) <= rest ? first + 1 : first;
+    }
+    auto const last =
+        partition_index(first, separators, [&](std::size_t i) { return head(i) == wanted; });
+    return partition_index(first, last, [&](std::size_t i) { return suffix(i) <= rest; });
 }
 
 /// Is this an inner node that can be read without leaving its bytes, and do its children lie below

@@ -9,8 +9,10 @@
 
 #include <coppice/assert.hpp>
 #include <coppice/bytes.hpp>
+#include <coppice/format/heads.hpp>
 #include <coppice/format/node.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -82,6 +84,9 @@ class leaf_view {
         return load<std::uint32_t>(node_ + node_header_bytes + 4 * i);
     }
 
+    /// Asks for the record that a search for `key` will look at: only a hint.
+    void prefetch(std::string_view key) const noexcept;
+
     /// The first entry whose key is not before `key`. O(log count) compares, mostly of heads.
     [[nodiscard]] search_result lower_bound(std::string_view key) const noexcept;
 
@@ -101,21 +106,6 @@ class leaf_view {
 
 namespace detail {
 
-/// The first index in [first, last) for which `is_before` is false. The bounds move without a
-/// branch that depends on the data, so a search costs no mispredictions.
-template <typename IsBefore>
-[[nodiscard]] inline std::size_t partition_index(std::size_t first, std::size_t last,
-                                                 IsBefore is_before) noexcept {
-    auto length = last - first;
-    while (length > 0) {
-        auto const half = length / 2;
-        auto const before = is_before(first + half);
-        first = before ? first + half + 1 : first;
-        length = before ? length - half - 1 : half;
-    }
-    return first;
-}
-
 /// Compares the first bytes of `key` with the prefix that all keys of a node share.
 [[nodiscard]] inline int compare_prefix(std::string_view key, std::string_view prefix) noexcept {
     auto const order = key.substr(0, prefix.size()).compare(prefix);
@@ -124,6 +114,12 @@ template <typename IsBefore>
 
 } // namespace detail
 
+inline void leaf_view::prefetch(std::string_view key) const noexcept {
+    auto const rest = key.substr(std::min(prefix_bytes_, key.size()));
+    auto const first = first_head_from(node_ + node_header_bytes, count_, key_head(rest));
+    if (first < count_) __builtin_prefetch(text(positions_[first]));
+}
+
 inline search_result leaf_view::lower_bound(std::string_view key) const noexcept {
     auto const prefix = this->key(0).substr(0, prefix_bytes_);
     if (auto const order = detail::compare_prefix(key, prefix); order != 0) {
@@ -131,12 +127,15 @@ inline search_result leaf_view::lower_bound(std::string_view key) const noexcept
     }
     auto const rest = key.substr(prefix_bytes_);
     auto const wanted = key_head(rest);
-    auto const first =
-        detail::partition_index(0, count_, [&](std::size_t i) { return head(i) < wanted; });
+    auto const first = first_head_from(node_ + node_header_bytes, count_, wanted);
     if (first == count_ || head(first) != wanted) return {first, false};
+    if (first + 1 == count_ || head(first + 1) != wanted) { // one compare tells all, mostly
+        auto const order = this->key(first).substr(prefix_bytes_).compare(rest);
+        return {order < 0 ? first + 1 : first, order == 0};
+    }
     auto const last =
-        detail::partition_index(first, count_, [&](std::size_t i) { return head(i) == wanted; });
-    auto const index = detail::partition_index(
+        partition_index(first, count_, [&](std::size_t i) { return head(i) == wanted; });
+    auto const index = partition_index(
         first, last, [&](std::size_t i) { return this->key(i).substr(prefix_bytes_) < rest; });
     return {index, index < last && this->key(index) == key};
 }

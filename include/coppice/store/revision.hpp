@@ -67,6 +67,11 @@ class revision final : public counted {
         return image_->node(ref, level, limit_offset_);
     }
 
+    /// Asks for a node that is read soon: only a hint.
+    void prefetch(node_ref ref) const noexcept {
+        if (!ref.in_memory()) image_->prefetch(ref);
+    }
+
     /// A value, wherever it lies. Valid as long as this revision. @throws errc::corrupt
     [[nodiscard]] std::string_view value(format::stored_value const& stored) const {
         if (!stored.out_of_line) return stored.raw;
