@@ -102,6 +102,12 @@ add_test(NAME crash.random COMMAND coppice_crash random ${random_arguments})
 set_tests_properties(crash.exhaustive crash.random PROPERTIES LABELS crash PROCESSORS 2 TIMEOUT
                                                               ${COPPICE_TEST_TIMEOUT})
 
+# ---- real processes, real system calls ----------------------------------------------------------
+
+# What the drivers in tests/faults/ disturb. ./dev faults runs them at full length.
+add_executable(coppice_fault_worker "${PROJECT_SOURCE_DIR}/tests/faults/worker.cpp")
+target_link_libraries(coppice_fault_worker PRIVATE coppice_test_support)
+
 # ---- tests of the source tree ----------------------------------------------------------------
 
 set(tidy_test "${PROJECT_SOURCE_DIR}/tests/tidy_test.py")
