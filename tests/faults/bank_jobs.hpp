@@ -42,7 +42,11 @@ inline void require_count(coppice::snapshot const& state, std::uint64_t writer,
     bool first = true;
     for (;;) {
         auto txn = db.write();
-        if (std::exchange(first, false)) require_count(txn.view(), writer, acknowledged);
+        if (std::exchange(first, false)) {
+            // What was made and not told is told now, or killing could add up to more than one.
+            require_count(txn.view(), writer, acknowledged);
+            say("ack " + std::to_string(bank::number_of(*txn.get(bank::counter(writer)))));
+        }
         auto const count = bank::transfer(txn, dice, writer);
         txn.commit(bank::any_durability(dice));
         say("ack " + std::to_string(count));

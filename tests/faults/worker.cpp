@@ -5,6 +5,7 @@
 //   coppice_fault_worker prepare STATE PATH     leaves the file as a crash may leave it
 //   coppice_fault_worker JOB PATH               what is disturbed, between two marks
 //   coppice_fault_worker audit PATH LEAST MOST  is one whole commit of these there, and all well?
+//   coppice_fault_worker fill HOW PATH          commits until the disk is full, and when it is not
 //   coppice_fault_worker bank-... PATH ...      see bank_jobs.hpp
 
 #include "bank_jobs.hpp"
@@ -60,8 +61,8 @@ class user {
     }
 
     /// Commits the next number. After an error that changed nothing it may be tried again at once.
-    void commit(durability how) {
-        if (!db_ && !open()) return;
+    ending commit(durability how) {
+        if (!db_ && !open()) return ending::failed;
         auto const next = now_.number + 1;
         say("try " + std::to_string(next));
         auto const ended = attempt("commit", [&] { faults::commit_number(*db_, next, how); });
@@ -70,13 +71,14 @@ class user {
             say("ack " + std::to_string(next));
         }
         after(ended, {next, now_.filtered});
+        return ended;
     }
     void sync() {
         if (!db_ && !open()) return;
         after(attempt("sync", [&] { db_->sync(); }), now_);
     }
-    void compact(bool filtering) {
-        if (!db_ && !open()) return;
+    ending compact(bool filtering) {
+        if (!db_ && !open()) return ending::failed;
         coppice::compaction_hooks hooks;
         auto const drops = [](std::string_view key, std::string_view) {
             return !key.starts_with(faults::droppable);
@@ -86,6 +88,7 @@ class user {
         auto const filtered = standing{now_.number, now_.filtered || filtering};
         if (ended == ending::done) now_ = filtered;
         after(ended, filtered);
+        return ended;
     }
     /// Every way of reading.
     void read() {
@@ -147,8 +150,7 @@ class user {
     bool seen_ = false;
 };
 
-// ---- the jobs
-// ------------------------------------------------------------------------------------
+// ---- the jobs -----------------------------------------------------------------------------------
 
 using job = std::function<void(fs::path const&)>;
 
@@ -203,8 +205,28 @@ void run_job(job const& what, fs::path const& path) {
     say("end");
 }
 
-// ---- what a crash may leave
-// ----------------------------------------------------------------------
+/// Commits until that fails, and something once more, since nothing has changed; then, when there
+/// is space again, the same with the same handle.
+void fill_disk(std::string const& how, fs::path const& path) {
+    std::map<std::string, durability> const ways{{"sync", durability::sync},
+                                                 {"lazy", durability::lazy},
+                                                 {"two", durability::two_sync},
+                                                 {"compact", durability::lazy}};
+    user one(path, faults::chosen());
+    auto const commit = [&] { return one.commit(ways.at(how)); };
+    auto const once_more = [&] { return how == "compact" ? one.compact(false) : commit(); };
+    while (commit() == ending::done) {
+    }
+    if (once_more() == ending::done) contradict("the disk is full for one commit only");
+    say("full");
+    static_cast<void>(std::getchar());
+    if (commit() != ending::done || once_more() != ending::done) {
+        contradict("there is space, and the handle does not commit");
+    }
+    say("end");
+}
+
+// ---- what a crash may leave ---------------------------------------------------------------------
 
 /// Dies at the next call of a kind.
 void die_at(long call) {
@@ -254,8 +276,7 @@ void disturb(std::string const& state, fs::path const& path) {
     if (state == "no-page") fs::remove(path.string() + ".lock");
 }
 
-// ---- what is there afterwards
-// --------------------------------------------------------------------
+// ---- what is there afterwards -------------------------------------------------------------------
 
 void audit(fs::path const& path, std::uint64_t least, std::uint64_t most) {
     standing found;
@@ -294,6 +315,8 @@ int run(std::vector<std::string> const& words) {
         run_job(found->second, words[1]);
     } else if (verb == "prepare" && words.size() == 3) {
         prepare(words[1], words[2]);
+    } else if (verb == "fill" && words.size() == 3) {
+        fill_disk(words[1], words[2]);
     } else if (verb == "disturb" && words.size() == 3) {
         disturb(words[1], words[2]);
     } else if (verb == "audit" && words.size() == 4) {
