@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSL-1.0
 """Kills a process at its system calls, and fails each of them, with strace.
 
-    fault_matrix.py WORKER [--sample N] [--seed N]
+    fault_matrix.py WORKER [--sample N] [--minutes N] [--seed N]
 
 A scenario is a state of the file (as a crash may have left it) and a job of the worker on it. Its
 system calls are counted once, between the two marks that the worker makes. Then, at each
@@ -21,18 +21,18 @@ Whatever is in none of them is UNEXPLAINED, and a failure of this test: another 
 end of the process, no end in 20 s, wrong data, a lost commit, a file or a descriptor left behind.
 """
 
-import argparse
 import collections
 import concurrent.futures
 import os
-import pathlib
 import random
 import re
 import shutil
 import signal
-import subprocess
 import sys
-import tempfile
+import time
+
+import processes
+from processes import run
 
 ERRNOS = ("EIO", "ENOSPC", "EINTR", "EACCES", "ENOMEM", "EDQUOT", "EMFILE", "EROFS")
 STATES = ("base", "unsynced", "unclosed", "torn", "no-page", "leftover")
@@ -43,32 +43,12 @@ KINDS = ("done", "error", "refused", "poisoned", "no memory", "killed", "UNEXPLA
 # Calls between the marks that are not failed (they are killed at), each with the reason.
 EXCLUDED = {
     "write": "the worker's own reports, coppice writes with pwrite64",
-    "brk": "fails by an unchanged end of the heap; the C library would take an errno for an address",
+    "brk": "fails by an unchanged end of the heap, never by an errno",
+    "futex": "the C library ends the process on an errno that the kernel never gives",
     "exit_group": "cannot fail",
 }
 MARKS = ("access", "faccessat", "faccessat2")
 MEMORY_CALLS = ("mmap", "mremap", "munmap", "madvise", "mprotect")
-LONGEST_S = 20
-# In memory where there is such a folder: the syncs of a disk would take most of the time.
-FOLDER = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-
-
-def run(words, longest_s=LONGEST_S):
-    """Runs a program. Returns its exit code, None if it did not end, and its lines."""
-    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, text=True, errors="replace",
-                               start_new_session=True)
-    try:
-        out, _ = process.communicate(timeout=longest_s)
-        return process.returncode, out.splitlines()
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        out, _ = process.communicate()
-        return None, out.splitlines()
-
-
-def largest(lines, word):
-    return max([0] + [int(line.split()[1]) for line in lines if line.startswith(word + " ")])
 
 
 class Scenario:
@@ -95,13 +75,14 @@ class Scenario:
                     counter[name] += 1
 
     def folder(self):
-        return Folder(self.root)
+        return processes.Folder(self.root)
 
     def prepare(self, folder):
         """Returns what the worker said of its commits."""
         (folder / "d").mkdir()
         _, lines = run([self.worker, "prepare", self.state, folder / "d" / "db"])
-        run([self.worker, "disturb", self.state, folder / "d" / "db"])
+        if self.state in ("torn", "no-page"):
+            run([self.worker, "disturb", self.state, folder / "d" / "db"])
         return lines
 
     def injections(self):
@@ -142,9 +123,8 @@ class Scenario:
             if not fired:
                 return None, said + [f"ended with {code}"]
             kind = "killed" if what == "KILL" else self.kind_of(call, what, code, said, folder)
-            _, audit = run([self.worker, "audit", folder / "d" / "db", str(largest(lines, "ack")),
-                            str(max(largest(lines, "ack"), largest(lines, "try")))])
-            if not audit or not audit[-1].startswith("ok "):
+            well, audit = processes.audit(self.worker, folder / "d" / "db", lines)
+            if not well:
                 kind = "UNEXPLAINED"
             return kind, said + [f"ended with {code}, audit:"] + audit
 
@@ -172,19 +152,6 @@ class Scenario:
         return "no memory" if "memory" in first else "done"
 
 
-class Folder:
-    """A folder of its own, gone at the end."""
-
-    def __init__(self, root):
-        self.path = pathlib.Path(tempfile.mkdtemp(dir=root))
-
-    def __enter__(self):
-        return self.path
-
-    def __exit__(self, *_):
-        shutil.rmtree(self.path, ignore_errors=True)
-
-
 def print_table(results, calls):
     print("  ".join(f"{word:>{width}}" for word, width in
                     zip(("scenario", "calls", "fired", "not fired") + KINDS,
@@ -202,46 +169,52 @@ def print_table(results, calls):
     return total
 
 
+def work_off(picked, results, minutes):
+    """Injects, in several threads, until all is done or the time is up."""
+    until = time.monotonic() + minutes * 60 if minutes else float("inf")
+
+    def inject(scenario, *injection):
+        late = time.monotonic() > until
+        return ("not begun", []) if late else scenario.inject(*injection)
+
+    told = 0
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        outcomes = pool.map(lambda each: inject(*each), picked)
+        for (scenario, *injection), (kind, story) in zip(picked, outcomes):
+            results[scenario.name][kind] += 1
+            if kind in (None, "UNEXPLAINED") and told < 20:
+                told += 1
+                print(kind or "not fired", "-", scenario.name, *injection)
+                print("\n".join("    " + line for line in story))
+
+
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("worker", type=pathlib.Path)
-    parser.add_argument("--sample", type=int, default=0, help="so many of them, chosen by the seed")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="", help="scenarios with this in their names")
-    chosen = parser.parse_args()
-    sys.stdout.reconfigure(line_buffering=True)
+    chosen = processes.arguments(__doc__, ("--sample", 0, "so many of them, chosen by the seed"),
+                                 ("--minutes", 0.0, "so many as there is time for"),
+                                 ("--only", "", "scenarios with this in their names"))
     if shutil.which("strace") is None or run(["strace", "-qq", "-o", "/dev/null", "true"])[0] != 0:
-        print("skipped: strace is not there or may not trace")
-        return 0
-    with tempfile.TemporaryDirectory(prefix="coppice-faults-", dir=FOLDER) as root:
-        scenarios = [Scenario(chosen.worker, root, state, job) for state, job in SCENARIOS]
+        processes.skip("strace is not there or may not trace")
+    with processes.Folder() as root:
+        scenarios = [Scenario(chosen.worker, root, *each) for each in SCENARIOS]
         scenarios = [each for each in scenarios if chosen.only in each.name]
-        everything = [each for scenario in scenarios for each in scenario.injections()]
-        if chosen.sample and chosen.sample < len(everything):
-            picked = random.Random(chosen.seed).sample(everything, chosen.sample)
-            print(f"{len(picked)} of {len(everything)} injections, chosen by seed {chosen.seed}")
-        else:
-            picked = everything
-        results = {each.name: collections.Counter() for each in scenarios}
+        picked = [each for scenario in scenarios for each in scenario.injections()]
         used = sorted({call for each in scenarios for call in each.calls})
-        print("system calls: " + " ".join(used))
+        print(f"{len(picked)} injections; system calls: " + " ".join(used))
         for call, why in EXCLUDED.items():
             if call in used:
                 print(f"killed at, but not failed: {call}: {why}")
-        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            stories = pool.map(lambda each: each[0].inject(*each[1:]), picked)
-            for (scenario, *injection), (kind, story) in zip(picked, stories):
-                results[scenario.name][kind] += 1
-                if kind is None:
-                    print("NOT FIRED", scenario.name, *injection, story)
-                if kind == "UNEXPLAINED" and sum(r[kind] for r in results.values()) <= 20:
-                    print("UNEXPLAINED", scenario.name, *injection)
-                    print("\n".join("    " + line for line in story))
-        calls = {each.name: sum(each.calls.values()) for each in scenarios}
-        total = print_table(results, calls)
-    print(f"unexplained: {total['UNEXPLAINED']} of {sum(total[kind] for kind in KINDS)} fired; "
-          f"not fired: {total[None]}")
-    return 1 if total["UNEXPLAINED"] or not sum(total.values()) else 0
+        random.Random(chosen.seed).shuffle(picked)
+        if chosen.sample:
+            picked = picked[:chosen.sample]
+            print(f"of these {len(picked)}, chosen by seed {chosen.seed}")
+        results = {each.name: collections.Counter() for each in scenarios}
+        work_off(picked, results, chosen.minutes)
+        total = print_table(results, {each.name: sum(each.calls.values()) for each in scenarios})
+    if total["not begun"]:
+        print(f"not begun, as the time was up: {total['not begun']}")
+    print(f"unexplained: {total['UNEXPLAINED']} of {sum(total[kind] for kind in KINDS)} distinct "
+          f"injections that fired; not fired: {total[None]}")
+    return 1 if total["UNEXPLAINED"] or not sum(total[kind] for kind in KINDS) else 0
 
 
 if __name__ == "__main__":

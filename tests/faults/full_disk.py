@@ -6,8 +6,8 @@
 
 The disk runs full at many different places: within a commit of each kind, within a compaction,
 within making a database, within opening one whose lock file is missing. What was under way fails
-with ENOSPC, by a typed error, and has changed nothing; reading goes on; when the ballast is gone the
-same handle commits. What a write could not finish is not left behind.
+with ENOSPC, by a typed error, and has changed nothing; reading goes on; when the ballast is gone
+the same handle commits. What a write could not finish is not left behind.
 """
 
 import os

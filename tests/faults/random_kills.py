@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSL-1.0
 """Writers, readers and a compactor as processes on one file, killed at random and started again.
 
-    random_kills.py WORKER [--kills N] [--seed N]
+    random_kills.py WORKER [--kills N] [--pause SECONDS] [--seed N]
 
 The accounts of a bank always have the same sum, in every snapshot of every reader. Each writer
 counts its transfers in the database: what was acknowledged to it is there when it comes back, and
@@ -77,7 +77,8 @@ def all_get_on(places):
 
 
 def main():
-    chosen = processes.arguments(__doc__, ("--kills", 300, "how many processes are killed"))
+    chosen = processes.arguments(__doc__, ("--kills", 300, "how many processes are killed"),
+                                 ("--pause", 0.012, "seconds between kills, on average"))
     dice = random.Random(chosen.seed)
     kills, wrong, audits = collections.Counter(), [], 0
     with processes.Folder() as root:
@@ -92,7 +93,7 @@ def main():
         for each in places:
             each.start()
         while sum(kills.values()) < chosen.kills and not wrong:
-            time.sleep(dice.expovariate(1 / 0.012))
+            time.sleep(dice.expovariate(1 / chosen.pause))
             # Now and then all at once, as when the memory runs out; then everything is counted.
             everyone = dice.random() < 0.02
             for each in places if everyone else [dice.choice(places)]:

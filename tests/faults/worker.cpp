@@ -6,6 +6,7 @@
 //   coppice_fault_worker JOB PATH               what is disturbed, between two marks
 //   coppice_fault_worker audit PATH LEAST MOST  is one whole commit of these there, and all well?
 //   coppice_fault_worker fill HOW PATH          commits until the disk is full, and when it is not
+//   coppice_fault_worker power PATH             commits until the power is cut
 //   coppice_fault_worker bank-... PATH ...      see bank_jobs.hpp
 
 #include "bank_jobs.hpp"
@@ -26,6 +27,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -205,6 +207,16 @@ void run_job(job const& what, fs::path const& path) {
     say("end");
 }
 
+/// Commits durably, and compacts now and then, until the power is cut.
+void commit_for_ever(fs::path const& path) {
+    user one(path, faults::chosen());
+    for (unsigned i = 1;; ++i) {
+        auto const how = i % 3 == 0 ? durability::two_sync : durability::sync;
+        if (one.commit(how) != ending::done) return;
+        if (i % 7 == 0 && one.compact(false) != ending::done) return;
+    }
+}
+
 /// Commits until that fails, and something once more, since nothing has changed; then, when there
 /// is space again, the same with the same handle.
 void fill_disk(std::string const& how, fs::path const& path) {
@@ -270,8 +282,20 @@ void prepare(std::string const& state, fs::path const& path) {
     faults::commit_number(db, commits + 1, durability::sync);
 }
 
+/// Makes the live page one of another boot, if there is one, as the next start of the machine does.
+void make_page_old(fs::path const& path) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    std::array<char, 104> page{};
+    if (!file.read(page.data(), page.size()) || page[0] != 'l') return;
+    page[8] = static_cast<char>(page[8] ^ 1); // of the boot id
+    auto const sum = coppice::format::checksum(std::as_bytes(std::span(page).first(96)));
+    coppice::format::store(reinterpret_cast<std::byte*>(page.data()) + 96, sum);
+    file.seekp(0).write(page.data(), page.size());
+}
+
 /// What is done to the file when its process has died.
 void disturb(std::string const& state, fs::path const& path) {
+    if (state == "rebooted") make_page_old(path.string() + ".lock");
     if (state == "torn") tear_newest_slot(path);
     if (state == "no-page") fs::remove(path.string() + ".lock");
 }
@@ -317,6 +341,8 @@ int run(std::vector<std::string> const& words) {
         prepare(words[1], words[2]);
     } else if (verb == "fill" && words.size() == 3) {
         fill_disk(words[1], words[2]);
+    } else if (verb == "power") {
+        commit_for_ever(words[1]);
     } else if (verb == "disturb" && words.size() == 3) {
         disturb(words[1], words[2]);
     } else if (verb == "audit" && words.size() == 4) {
