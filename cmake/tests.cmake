@@ -102,6 +102,29 @@ add_test(NAME crash.random COMMAND coppice_crash random ${random_arguments})
 set_tests_properties(crash.exhaustive crash.random PROPERTIES LABELS crash PROCESSORS 2 TIMEOUT
                                                               ${COPPICE_TEST_TIMEOUT})
 
+# ---- real processes, real system calls ----------------------------------------------------------
+
+# What the drivers in tests/faults/ disturb. ./dev faults runs them at full length.
+add_executable(coppice_fault_worker "${PROJECT_SOURCE_DIR}/tests/faults/worker.cpp")
+target_link_libraries(coppice_fault_worker PRIVATE coppice_test_support)
+foreach(driver IN ITEMS fault_matrix random_kills full_disk power_cuts)
+  set(arguments "")
+  if(COPPICE_SANITIZE AND NOT driver STREQUAL "random_kills")
+    set(arguments --skip "a sanitizer makes system calls and needs memory of its own")
+  elseif(COPPICE_SANITIZE)
+    set(arguments --kills 40 --pause 0.1)
+  elseif(driver STREQUAL "fault_matrix")
+    set(arguments --sample 900)
+  elseif(driver STREQUAL "power_cuts")
+    set(arguments --cuts 4)
+  endif()
+  add_test(NAME faults.${driver}
+           COMMAND "${COPPICE_PYTHON}" -B "${PROJECT_SOURCE_DIR}/tests/faults/${driver}.py"
+                   "$<TARGET_FILE:coppice_fault_worker>" ${arguments})
+  set_tests_properties(faults.${driver} PROPERTIES LABELS faults TIMEOUT ${COPPICE_TEST_TIMEOUT})
+endforeach()
+set_tests_properties(faults.fault_matrix PROPERTIES PROCESSORS 2)
+
 # ---- tests of the source tree ----------------------------------------------------------------
 
 set(tidy_test "${PROJECT_SOURCE_DIR}/tests/tidy_test.py")

@@ -13,6 +13,7 @@
 #include <array>
 #include <cstring>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -168,4 +169,20 @@ TEST_CASE("truncating grows with zeros and cuts") {
     CHECK(file.read(0, buffer) == 5);
     CHECK(as_text(coppice::bytes(buffer).first(5)) == std::string("ab\0\0\0", 5));
     file.sync();
+}
+
+TEST_CASE("reserving grows with zeros that have their space, and takes nothing away") {
+    // The lock file was grown by truncate. A page of a mapping without a block is a SIGBUS on a
+    // full tmpfs, and opening a database there ended the process. A full disk found it.
+    workbench::folder const here;
+    auto const file = make_file(here, "a");
+    posix::reserve(file.get(), 4096, "a");
+    CHECK(posix::status_of(file.get(), "a").st_size == 4096);
+    CHECK(posix::status_of(file.get(), "a").st_blocks != 0);
+    posix::write_at(file.get(), 10, as_bytes("kept"), "a");
+    posix::reserve(file.get(), 8192, "a");
+    posix::reserve(file.get(), 100, "a");
+    std::string text(8200, 'x');
+    CHECK(posix::read_at(file.get(), 0, std::as_writable_bytes(std::span(text)), "a") == 8192);
+    CHECK(text.substr(9, 6) == std::string({'\0', 'k', 'e', 'p', 't', '\0'}));
 }

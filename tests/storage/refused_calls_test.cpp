@@ -138,6 +138,21 @@ TEST_CASE("a lock that cannot be asked about is believed") {
     must_hold(path, "w");
 }
 
+TEST_CASE("where space cannot be reserved, a lock file is made without") {
+    if (workbench::skip_forks()) return;
+    for (int const reason : {EOPNOTSUPP, ENOSYS}) {
+        workbench::folder const here;
+        auto const path = here / "a.db";
+        auto const not_there = failing_call{SYS_fallocate, reason};
+        if (!try_all([&] { return workbench::fail_from_now_on(not_there); },
+                     {{[&] { put(path, "v"); }, done}})) {
+            return;
+        }
+        must_hold(path, "v");
+        CHECK(fs::file_size(path.string() + ".lock") == 4096);
+    }
+}
+
 TEST_CASE("a device that fails, or is full, is told with its errno, and nothing is lost") {
     if (workbench::skip_forks()) return;
     struct {

@@ -21,6 +21,7 @@ struct failing_call {
     long number = 0;
     int reason = EIO;
     std::vector<std::uint32_t> second_arguments{};
+    bool kills = false; ///< the whole process at that call, instead of failing it
 };
 
 /// Makes it so for this process. @return false where the kernel does not let us
@@ -31,7 +32,8 @@ struct failing_call {
     constexpr std::uint16_t give = BPF_RET | BPF_K;
     // The low half of the second argument, on a little-endian machine.
     constexpr std::uint32_t second = offsetof(::seccomp_data, args) + 8;
-    auto const refuse = SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(what.reason);
+    auto const refuse = what.kills ? SECCOMP_RET_KILL_PROCESS
+                                   : SECCOMP_RET_ERRNO | static_cast<std::uint32_t>(what.reason);
     std::vector<step> steps{{load, 0, 0, offsetof(::seccomp_data, nr)},
                             {if_equal, 1, 0, static_cast<std::uint32_t>(what.number)},
                             {give, 0, 0, SECCOMP_RET_ALLOW}};

@@ -50,6 +50,7 @@ struct plan {
     bool half_written = false;         ///< does a failing write leave half of its bytes?
     bool for_ever = false;             ///< do all calls of that kind fail from then on?
     std::uint64_t failures = 0;        ///< how many calls did fail
+    std::optional<std::uint64_t> sizes_before_it{}; ///< so many questions for a size succeed first
     std::error_code reason = std::make_error_code(std::errc::no_space_on_device);
 
     [[nodiscard]] std::uint64_t count(call what) const {
@@ -80,6 +81,13 @@ struct plan {
         ++failures;
         return true;
     }
+    /// A question for a size, which is not in the log.
+    void note_size() {
+        if (!sizes_before_it || (*sizes_before_it)-- != 0) return;
+        sizes_before_it.reset();
+        ++failures;
+        throw coppice::error(reason, "a planned failure of size");
+    }
     [[noreturn]] void fail(call what) const {
         throw coppice::error(reason, std::string("a planned failure of ") + name_of(what));
     }
@@ -91,7 +99,10 @@ class storage {
     storage(std::shared_ptr<coppice::storage::memory_storage> inner, std::shared_ptr<plan> on)
         : inner_(std::move(inner)), plan_(std::move(on)) {}
 
-    [[nodiscard]] std::uint64_t size() const { return inner_->size(); }
+    [[nodiscard]] std::uint64_t size() const {
+        plan_->note_size();
+        return inner_->size();
+    }
     [[nodiscard]] std::size_t read(std::uint64_t offset, coppice::mutable_bytes buffer) const {
         return inner_->read(offset, buffer);
     }

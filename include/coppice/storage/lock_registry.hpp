@@ -137,7 +137,7 @@ inline void lock_entry::make_writable(posix::descriptor file) {
     auto const status = posix::status_of(file_.get(), path_);
     // Growing never takes away what another process may have written meanwhile.
     if (status.st_size < static_cast<off_t>(live_page_size_bytes)) {
-        posix::truncate(file_.get(), live_page_size_bytes, path_);
+        posix::reserve(file_.get(), live_page_size_bytes, path_);
     }
     map_page();
     kernel_.emplace(file_.get(), path_);

@@ -199,6 +199,19 @@ inline void truncate(int file, std::uint64_t size_bytes, std::string const& path
     if (result != 0) fail(errno, "setting the size of a file", path);
 }
 
+/// Makes a file at least so long, with space for all of it on the device: a page of a mapping that
+/// has none is a SIGBUS on a full tmpfs. What others wrote meanwhile stays.
+inline void reserve(int file, std::uint64_t size_bytes, std::string const& path) {
+    require_range(size_bytes, 0, path);
+    int result = 0;
+    do {
+        result = ::fallocate(file, 0, 0, static_cast<off_t>(size_bytes));
+    } while (result != 0 && errno == EINTR);
+    if (result == 0) return;
+    if (errno != EOPNOTSUPP && errno != ENOSYS) fail(errno, "reserving space for a file", path);
+    truncate(file, size_bytes, path); // A file system without the call: it has to be in two steps.
+}
+
 /// Puts the names of a directory on the device. The directory is opened anew, since an O_PATH
 /// descriptor cannot be synced.
 inline void sync_directory(int directory, std::string const& path) {

@@ -104,9 +104,11 @@ bool compact(writer<Medium>& session, compaction_hooks const& hooks) {
         auto const slot =
             seal_fresh_file(*fresh, header, record, to.end_offset(), session.next_slot());
         session.check_undisturbed();
+        // All that may fail comes before the rename: a call that throws has changed nothing.
         auto file = recognise(fresh, session.owner().chosen().verify, session.owner().path());
+        auto const state = file.state(std::move(record), record_of(slot), slot.end_offset);
         medium.replace(*fresh);
-        session.adopt(std::move(file), slot, std::move(record));
+        session.adopt(std::move(file), slot, state);
         return true;
     } catch (...) {
         // After the rename there is no companion any more, and this does nothing.

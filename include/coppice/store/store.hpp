@@ -20,6 +20,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -175,9 +176,12 @@ template <storage::medium Medium> class store {
         std::weak_ptr<verified_table> alive;
         std::uint64_t size_bytes = 0;
     };
-    void remember_replaced() {
+    void remember_replaced() noexcept {
         std::erase_if(replaced_, [](auto const& old) { return old.alive.expired(); });
-        replaced_.push_back({file_.image->verified, file_.storage->size()});
+        try {
+            replaced_.push_back({file_.image->verified, file_.storage->size()});
+        } catch (std::exception const&) { // the new file stands already; only a figure is lost
+        }
     }
 
     [[nodiscard]] bool open_existing();

@@ -95,7 +95,7 @@ template <storage::medium Medium> class writer {
     void sync();
 
     /// Shows a fresh file that stands at the path now instead of the old one.
-    void adopt(opened_file<storage_type> fresh, superblock const& slot, commit_record record);
+    void adopt(opened_file<storage_type> fresh, superblock const& slot, revision_ptr const& state);
 
     /// @throws errc::lock_lost unless the lock and the slots are still as this writer found them
     void check_undisturbed() const;
@@ -324,9 +324,8 @@ template <storage::medium Medium> void writer<Medium>::sync() {
 
 template <storage::medium Medium>
 void writer<Medium>::adopt(opened_file<storage_type> fresh, superblock const& slot,
-                           commit_record record) {
+                           revision_ptr const& state) {
     file_ = std::move(fresh);
-    auto const state = file_.state(std::move(record), record_of(slot), slot.end_offset);
     critical([&] {
         owner_->medium().sync_name();
         slots_.move_to(file_, slot);
