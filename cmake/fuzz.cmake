@@ -9,7 +9,8 @@ file(GLOB sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/fuzz/*.cpp")
 foreach(source IN LISTS sources)
   cmake_path(GET source STEM name)
   add_executable(fuzz_${name} "${source}")
-  target_include_directories(fuzz_${name} PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_include_directories(fuzz_${name} PRIVATE "${PROJECT_SOURCE_DIR}"
+                                                  "${PROJECT_SOURCE_DIR}/tests/support")
   target_link_libraries(fuzz_${name} PRIVATE coppice::dev)
   target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer,address,undefined
                                               -fno-sanitize-recover=all -fno-omit-frame-pointer)

@@ -142,7 +142,8 @@ set_tests_properties(tidy.sources tidy.self_test tidy.readme tidy.ancestors tidy
 # ---- the fuzz bodies over their corpora, with any compiler ------------------------------------
 
 # Each fuzz/X.cpp has its body in fuzz/X.hpp, the function fuzz_X, and beside it fuzz_X_cuts, the
-# number of shortened forms of each input to try; its inputs are fuzz/corpus/X/.
+# number of shortened forms of each input to try; its inputs are fuzz/corpus/X/. Where there is
+# fuzz_X_text, `fuzz_replay X --print INPUT` prints what an input does.
 file(GLOB fuzz_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/fuzz/*.cpp")
 set(COPPICE_REPLAY_INCLUDES "")
 set(COPPICE_REPLAY_TABLE "")
@@ -151,13 +152,20 @@ foreach(source IN LISTS fuzz_sources)
   cmake_path(GET source STEM name)
   list(APPEND fuzz_names "${name}")
   string(APPEND COPPICE_REPLAY_INCLUDES "#include \"fuzz/${name}.hpp\"\n")
-  string(APPEND COPPICE_REPLAY_TABLE "    {\"${name}\", &fuzz_${name}, fuzz_${name}_cuts},\n")
+  file(STRINGS "${PROJECT_SOURCE_DIR}/fuzz/${name}.hpp" text REGEX "fuzz_${name}_text")
+  set(text_function nullptr)
+  if(text)
+    set(text_function "&fuzz_${name}_text")
+  endif()
+  string(APPEND COPPICE_REPLAY_TABLE
+         "    {\"${name}\", &fuzz_${name}, fuzz_${name}_cuts, ${text_function}},\n")
 endforeach()
 if(fuzz_names)
   configure_file("${PROJECT_SOURCE_DIR}/cmake/replay.cpp.in" "${PROJECT_BINARY_DIR}/replay.cpp"
                  @ONLY)
   add_executable(fuzz_replay "${PROJECT_BINARY_DIR}/replay.cpp")
-  target_include_directories(fuzz_replay PRIVATE "${PROJECT_SOURCE_DIR}")
+  target_include_directories(fuzz_replay PRIVATE "${PROJECT_SOURCE_DIR}"
+                                                 "${PROJECT_SOURCE_DIR}/tests/support")
   target_link_libraries(fuzz_replay PRIVATE coppice::dev)
   foreach(name IN LISTS fuzz_names)
     add_test(NAME fuzz.replay.${name} COMMAND fuzz_replay ${name}

@@ -4,6 +4,8 @@
 #include <catch2/catch.hpp>
 #include <crash_images.hpp>
 
+#include <coppice/testing/protocol_rules.hpp>
+
 namespace {
 
 using coppice::testing::call;
@@ -205,5 +207,43 @@ TEST_CASE("padded commits share no block with what was durable before, however t
             if (each.slot.counter > 2) CHECK(each.slot.verify_from % format::block_bytes == 0);
         }
         db.compact();
+    }
+}
+
+TEST_CASE("a writer that could not say it is busy does not say that all is well") {
+    // The sync of a commit failed, so that nobody knows what of it is on the disk; the live page
+    // said busy. The next writer could not write that page and gave up, and in going away it wrote
+    // it after all: idle. The writer behind it took the commit for complete, wrote nothing of it
+    // again, and a power cut left a promised commit without the bytes it stood on. Found by
+    // fuzz/plan.hpp.
+    auto pick = coppice::testing::choices::random(1);
+    for (int run = 0; run < 50; ++run) {
+        machine on;
+        {
+            database db(on.start_process(), with_clock(on));
+            put(db, "first");
+            on.plan({.what = call::sync});
+            auto const large = [](auto& txn) { txn.put("unknown", std::string(5000, 'v')); };
+            CHECK_THROWS_AS(db.update(large), coppice::error);
+        }
+        on.plan({.what = call::page});
+        {
+            database db(on.start_process(), with_clock(on));
+            CHECK_THROWS_AS(put(db, "refused"), coppice::error);
+            CHECK(on.faults().fired() == 1);
+        }
+        on.plan_nothing();
+        CHECK(format::load_live_page(on.disk().cached().page.data())->busy);
+        {
+            coppice::testing::protocol_rules const rules(on);
+            database db(on.start_process(), with_clock(on));
+            put(db, "promised");
+            CHECK(rules.violations().empty());
+        }
+        on.restart(pick);
+        database const db(on.start_process(), with_clock(on));
+        CHECK(db.read().contains("first"));
+        CHECK(db.read().contains("promised"));
+        CHECK(db.check().clean());
     }
 }

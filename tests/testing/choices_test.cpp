@@ -6,6 +6,9 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
 #include <numeric>
 #include <set>
 #include <stdexcept>
@@ -134,6 +137,28 @@ TEST_CASE("a body that asks something else after the same answers is found out")
     static_cast<void>(pick.below(3));
     REQUIRE(pick.next());
     CHECK_THROWS_AS(pick.below(5), std::logic_error);
+}
+
+TEST_CASE("bytes decide, as many for each decision as its bound needs, and then all is 0") {
+    std::array<std::byte, 7> const input{std::byte{7},    std::byte{200}, std::byte{1},
+                                         std::byte{0x23}, std::byte{1},   std::byte{255},
+                                         std::byte{9}};
+    auto pick = choices::of(input);
+    CHECK_FALSE(pick.exhaustive());
+    CHECK(pick.below(10) == 7);
+    CHECK(pick.below(1) == 0); // nothing to decide, so no byte is used
+    CHECK(pick.below(256) == 200);
+    CHECK(pick.below(257) == 0x123 % 257);
+    CHECK(pick.flip());
+    CHECK(pick.more());
+    CHECK(pick.below(~std::uint64_t{0}) == 0xFF09'0000'0000'0000U);
+    CHECK_FALSE(pick.more());
+    CHECK(pick.below(1000) == 0);
+    CHECK_FALSE(pick.next());
+    CHECK(pick.name() == "7 bytes");
+    CHECK(choices::random(1).more());
+    CHECK(choices::all().more());
+    CHECK_FALSE(choices::of({}).more());
 }
 
 TEST_CASE("a run has a name") {

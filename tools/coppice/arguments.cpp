@@ -26,9 +26,10 @@ namespace tool {
 namespace {
 
 constexpr std::string_view general_footer = R"(
-Data goes to stdout, words go to stderr. Exit codes: 0 done; 1 no: the key is absent, or damage
-was found; 2 the command line makes no sense; 3 a file cannot be opened, read or written;
-4 another process holds the write lock; 5 the database or the dump is damaged.
+Data goes to stdout, words go to stderr. Exit codes: 0 done; 1 no: the key is absent, damage was
+found, or a replay went astray; 2 the command line makes no sense; 3 a file cannot be opened, read
+or written; 4 another process holds the write lock; 5 the database, the dump or the trace is
+damaged.
 An argument that begins with '-' follows '--': coppice get FILE -- -key
 `coppice help VERB` tells more.)";
 
@@ -49,6 +50,29 @@ constexpr std::string_view dump_footer = R"(
 The format of db_dump and mdb_dump, for `coppice load`, mdb_load and db_load. LMDB takes neither
 empty keys nor keys above 511 bytes, and mdb_load makes room for 1 MiB only unless the dump says
 more: --lmdb adds that line, which db_load does not know.)";
+
+constexpr std::string_view trace_footer = R"(
+Writes what rebuilds each commit that the file still holds: the oldest one as a load, each later one
+as the difference to the one before it, with its note and a hash of the whole state. How durable a
+commit was the file does not know: all are lazy unless --durability says otherwise, with a sync at
+the end. `coppice replay` carries it out.)";
+
+constexpr std::string_view replay_footer = R"(
+A trace is text, one operation a line. Keys, values and notes are "text" as scan escapes it, with "
+for a quote, or x and hex digits:
+  coppice trace 1               the first line; then maybe: option leaf_bytes 4096, inner_bytes,
+                                inline_value_bytes, preallocate_bytes, two_sync_above_bytes,
+                                unsynced_limit_bytes, pad_commits
+  begin                         a transaction: put KEY VALUE, insert KEY VALUE, stream KEY VALUE,
+                                erase KEY, erase-range FROM TO, erase-from KEY, erase-prefix KEY,
+                                load and behind it ascending: pair KEY VALUE
+  savepoint 0, rollback 0       the savepoints of a transaction have the numbers from 0 on
+  commit sync|lazy|two_sync [note TEXT] [hash 16-DIGITS], or: abort
+  compact, sync, reopen         between transactions
+  end                           the last line
+A line that begins with # says something to people. abandon KEY SIZE, get KEY, view and hold change
+nothing. The whole trace is read before anything is done; of a malformed one nothing is carried out.
+A commit that would not have the hash that stands there is not made, and the replay ends with 1.)";
 
 /// Adds an option whose empty value is a value. CLI11 would make nothing of it for an optional.
 template <typename Value>
@@ -117,11 +141,15 @@ void add_wait(CLI::App& verb, arguments& to) {
         ->check(CLI::Range(0.0, 1e9).description(""));
 }
 
-void add_writing(CLI::App& verb, arguments& to) {
+void add_durability(CLI::App& verb, arguments& to, std::string const& help) {
     verb.add_option_function<std::string>(
             "--durability", [&to](std::string const& name) { to.durability = durability_of(name); },
-            "what the commit waits for: sync (default), lazy or two_sync")
+            help)
         ->type_name("HOW");
+}
+
+void add_writing(CLI::App& verb, arguments& to) {
+    add_durability(verb, to, "what the commit waits for: sync (default), lazy or two_sync");
     verb.add_option("--note", to.note, "kept with the commit, at most 4096 bytes")
         ->type_name("TEXT");
     add_wait(verb, to);
@@ -178,6 +206,11 @@ void add_writing_verbs(CLI::App& all, arguments& to) {
     add_writing(load, to);
     load.footer(std::string(load_footer));
 
+    auto& replay = add_verb(all, to, "replay", "carries out a trace; a missing database is made");
+    replay.add_option("TRACE", to.input, "the trace; - or nothing: stdin")->type_name("");
+    add_wait(replay, to);
+    replay.footer(std::string(replay_footer));
+
     auto& compact = add_verb(all, to, "compact", "rewrites the database without its history");
     add_wait(compact, to);
 }
@@ -201,6 +234,12 @@ void add_report_verbs(CLI::App& all, arguments& to) {
     dump.add_flag("--lmdb", to.for_lmdb, "tells mdb_load how much room to make");
     add_at(dump, to);
     dump.footer(std::string(dump_footer));
+
+    auto& trace = add_verb(all, to, "trace", "writes the commits as operations, for replay");
+    trace.add_option("-o,--output", to.output, "the file to write; else stdout")->type_name("OUT");
+    trace.add_flag("--no-hashes", to.no_hashes, "without the hash of each state");
+    add_durability(trace, to, "what each commit shall wait for: lazy (default), sync or two_sync");
+    trace.footer(std::string(trace_footer));
 }
 
 void decode(std::string& text) {

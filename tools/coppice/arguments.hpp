@@ -37,6 +37,7 @@ struct arguments {
     bool raw = false;
     bool reverse = false;
     bool no_overwrite = false;
+    bool no_hashes = false;
 };
 
 /// Reads the command line. Help and the version are printed here.

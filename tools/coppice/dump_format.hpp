@@ -5,17 +5,13 @@
 // Invariant: a reader has seen DATA=END, and nothing but empty lines behind it, when `next` returns
 //   false; whatever else ends a dump is thrown.
 
-#include "tools/coppice/exit_code.hpp"
-#include "tools/coppice/output.hpp"
+#include "tools/coppice/line_source.hpp"
 #include "tools/coppice/text_form.hpp"
 
 #include <coppice/options.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,8 +27,10 @@ struct dump_pair {
 
 // ---- writing -----------------------------------------------------------------------------------
 
-/// @param lmdb_map_bytes how much room mdb_load shall make; 0 says nothing of it
-inline void write_dump_header(output& to, bool print, std::uint64_t lmdb_map_bytes) {
+/// @param to has `write`, as output has @param lmdb_map_bytes how much room mdb_load shall make; 0
+/// says nothing of it
+template <typename Output>
+void write_dump_header(Output& to, bool print, std::uint64_t lmdb_map_bytes) {
     to.write("VERSION=3\nformat=");
     to.write(print ? "print" : "bytevalue");
     to.write("\ntype=btree\n");
@@ -41,7 +39,7 @@ inline void write_dump_header(output& to, bool print, std::uint64_t lmdb_map_byt
 }
 
 /// Writes a key or a value as a line. A large one is never a second time in memory.
-inline void write_dump_line(output& to, std::string_view bytes, bool print) {
+template <typename Output> void write_dump_line(Output& to, std::string_view bytes, bool print) {
     constexpr std::size_t piece_bytes = 4096;
     std::string text = " ";
     for (std::size_t at = 0; at < bytes.size(); at += piece_bytes) {
@@ -63,57 +61,9 @@ inline void write_dump_line(output& to, std::string_view bytes, bool print) {
     to.write(text);
 }
 
-inline void write_dump_footer(output& to) { to.write("DATA=END\n"); }
+template <typename Output> void write_dump_footer(Output& to) { to.write("DATA=END\n"); }
 
 // ---- reading -----------------------------------------------------------------------------------
-
-/// The lines of a file or of stdin, with their numbers.
-class line_source {
-  public:
-    /// @param name of a file, or "-"
-    explicit line_source(std::string name)
-        : name_(name == "-" ? "stdin" : std::move(name)), file_(stdin, &close) {
-        if (name_ == "stdin") return;
-        file_.reset(std::fopen(name_.c_str(), "re"));
-        if (!file_) throw os_failure(name_);
-    }
-    line_source(line_source const&) = delete;
-    line_source& operator=(line_source const&) = delete;
-    ~line_source() { std::free(line_); } // NOLINT: getline(3) allocates with malloc
-
-    /// The next line without its newline, good until the next call; nothing at the end.
-    [[nodiscard]] std::optional<std::string_view> next() {
-        auto const length = ::getline(&line_, &room_, file_.get());
-        if (length < 0) {
-            if (std::ferror(file_.get()) != 0) throw os_failure(name_);
-            return {};
-        }
-        ++number_;
-        bytes_ += static_cast<std::uint64_t>(length);
-        std::string_view line(line_, static_cast<std::size_t>(length));
-        if (!line.empty() && line.back() == '\n') line.remove_suffix(1);
-        return line;
-    }
-
-    /// How many bytes were read so far.
-    [[nodiscard]] std::uint64_t bytes() const noexcept { return bytes_; }
-
-    [[noreturn]] void refuse(std::string const& why) const {
-        throw failure(exit_code::corrupt, name_ + ": line " + std::to_string(number_) + ": " + why);
-    }
-
-  private:
-    static void close(std::FILE* file) {
-        if (file != stdin) static_cast<void>(std::fclose(file));
-    }
-
-    std::string name_;
-    std::unique_ptr<std::FILE, void (*)(std::FILE*)> file_;
-    char* line_ = nullptr;
-    std::size_t room_ = 0;
-    std::uint64_t number_ = 0;
-    std::uint64_t bytes_ = 0;
-};
 
 /// The pairs of a dump, one after the other.
 class dump_reader {

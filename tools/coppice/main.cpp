@@ -23,7 +23,7 @@ struct verb {
     exit_code (*run)(tool::arguments const& given);
 };
 
-constexpr std::array<verb, 11> verbs = {{{"get", tool::get},
+constexpr std::array<verb, 13> verbs = {{{"get", tool::get},
                                          {"put", tool::put},
                                          {"del", tool::del},
                                          {"scan", tool::scan},
@@ -33,6 +33,8 @@ constexpr std::array<verb, 11> verbs = {{{"get", tool::get},
                                          {"log", tool::log},
                                          {"dump", tool::dump},
                                          {"load", tool::load},
+                                         {"trace", tool::trace},
+                                         {"replay", tool::replay},
                                          {"compact", tool::compact}}};
 
 exit_code run(int count, char const* const* words) {

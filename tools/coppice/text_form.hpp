@@ -102,20 +102,27 @@ inline void append_hex(std::string& to, std::string_view bytes) {
     return text;
 }
 
+/// The length of the UTF-8 character at a place if it can be printed as it is, else 0.
+[[nodiscard]] constexpr std::size_t printable_length(std::string_view text,
+                                                     std::size_t at) noexcept {
+    auto const length = utf8_length(text, at);
+    auto const byte = detail::byte_at(text, at);
+    // The C1 controls, U+0080 to U+009F, are two bytes of UTF-8.
+    auto const control = byte < 0x20 || byte == 0x7f ||
+                         (byte == 0xc2 && length == 2 && detail::byte_at(text, at + 1) < 0xa0);
+    return control ? 0 : length;
+}
+
 inline void append_escaped(std::string& to, std::string_view text) {
     for (std::size_t at = 0; at < text.size();) {
-        auto const length = utf8_length(text, at);
-        auto const byte = detail::byte_at(text, at);
-        // The C1 controls, U+0080 to U+009F, are two bytes of UTF-8.
-        auto const control = byte < 0x20 || byte == 0x7f ||
-                             (byte == 0xc2 && length == 2 && detail::byte_at(text, at + 1) < 0xa0);
-        if (byte == '\\') {
+        auto const length = printable_length(text, at);
+        if (text[at] == '\\') {
             to += "\\\\";
-        } else if (byte == '\t') {
+        } else if (text[at] == '\t') {
             to += "\\t";
-        } else if (byte == '\n') {
+        } else if (text[at] == '\n') {
             to += "\\n";
-        } else if (length == 0 || control) {
+        } else if (length == 0) {
             to += "\\x";
             append_hex(to, text.substr(at, 1));
         } else {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // tools/coppice/verbs.hpp: the verbs of the tool, and how they open a database.
-// Invariant: reading verbs open read-only and never make a database; put and load may make one.
+// Invariant: reading verbs open read-only and never make a database; put, load and replay may make
+// one.
 
 #include "tools/coppice/arguments.hpp"
 #include "tools/coppice/exit_code.hpp"
@@ -26,6 +27,8 @@ exit_code check(arguments const& given);
 exit_code log(arguments const& given);
 exit_code dump(arguments const& given);
 exit_code load(arguments const& given);
+exit_code trace(arguments const& given);
+exit_code replay(arguments const& given);
 exit_code compact(arguments const& given);
 
 [[nodiscard]] inline coppice::database open_to_read(arguments const& given) {

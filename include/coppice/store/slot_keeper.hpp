@@ -104,8 +104,10 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
     }
     /// Writes the live page. @param busy are there bytes that nobody vouches for?
     void write_page(bool busy) {
-        page_.busy = busy;
-        lock_->write_page(0, format::encode(page_, visible_));
+        auto next = page_;
+        next.busy = busy;
+        lock_->write_page(0, format::encode(next, visible_));
+        page_ = next; // not before: who could not say busy must not say idle in going away
     }
 
     /// Tells readers, where they do not know yet or something else is to be told.

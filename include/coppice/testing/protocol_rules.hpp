@@ -120,10 +120,18 @@ class protocol_rules {
                std::memcmp(content.data() + next.offset, next.data.data(), next.data.size()) == 0;
     }
 
+    /// A slot as it is behind a write, which may have failed half way.
+    [[nodiscard]] static std::array<std::byte, format::superblock_bytes> slot_behind(
+        std::vector<std::byte> const& content, operation const& next) {
+        std::array<std::byte, format::superblock_bytes> slot{};
+        static_cast<void>(view{content}.read(next.offset, slot));
+        std::copy_n(next.data.begin(), std::min(next.data.size(), slot.size()), slot.begin());
+        return slot;
+    }
+
     void see_slot(file_state& file, std::vector<std::byte> const& content, operation const& next,
                   unsigned index) {
-        auto const found =
-            format::decode_slot(bytes{next.data}.first(format::superblock_bytes), *file.header);
+        auto const found = format::decode_slot(slot_behind(content, next), *file.header);
         auto const again = is_already_there(content, next);
         must(again || file.durable != index, "the durable slot is written over");
         if (found.state != format::slot_state::good) {

@@ -61,6 +61,8 @@ class ledger {
     void keep_promise(std::size_t at, std::size_t number, bool durable) {
         promises_.push_back({at, number, durable});
     }
+    /// A call that was to make this version has failed and says that nothing has changed.
+    void deny(std::size_t number) { versions_.at(number).begun_at = never; }
     /// A power cut has left this version; those that it does not come from are gone for good.
     void restart_with(std::size_t number) {
         for (auto& each : versions_) each.begun_at = never;

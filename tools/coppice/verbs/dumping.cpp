@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 // tools/coppice/verbs/dumping.cpp: dump, load.
-// Invariant: a load is one transaction, and reads the header before it opens the database. Pairs go
-//   straight to the file while their keys ascend; from the first other one on they are ordinary
-//   puts.
+// Invariant: a load is one transaction, and reads the header before it opens the database.
 
 #include "tools/coppice/dump_format.hpp"
+#include "tools/coppice/dump_loader.hpp"
 #include "tools/coppice/output.hpp"
 #include "tools/coppice/progress.hpp"
 #include "tools/coppice/verbs.hpp"
 
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -49,68 +46,6 @@ class dump_pairs {
     progress bar_;
     std::uint64_t size_bytes_ = 0;
 };
-
-/// The pairs from the first one on for as long as their keys ascend. An input range.
-class ascending_run {
-  public:
-    class iterator {
-      public:
-        using iterator_concept = std::input_iterator_tag;
-        using value_type = dump_pair;
-        using difference_type = std::ptrdiff_t;
-
-        iterator() = default;
-        explicit iterator(ascending_run& run) noexcept : run_(&run) {}
-
-        [[nodiscard]] dump_pair const& operator*() const noexcept { return run_->pair_; }
-        iterator& operator++() {
-            run_->advance();
-            return *this;
-        }
-        void operator++(int) { ++*this; }
-        [[nodiscard]] bool operator==(std::default_sentinel_t) const noexcept {
-            return run_->ended_ || run_->descended_;
-        }
-
-      private:
-        ascending_run* run_ = nullptr;
-    };
-
-    explicit ascending_run(dump_pairs& from) : from_(from) { ended_ = !from_.next(pair_); }
-
-    [[nodiscard]] iterator begin() { return iterator(*this); }
-    [[nodiscard]] std::default_sentinel_t end() const noexcept { return {}; }
-
-    /// The first pair behind the run, if it is not the end of the dump.
-    [[nodiscard]] dump_pair* rest() noexcept { return descended_ ? &pair_ : nullptr; }
-
-  private:
-    void advance() {
-        previous_key_ = pair_.key;
-        ended_ = !from_.next(pair_);
-        descended_ = !ended_ && pair_.key <= previous_key_;
-    }
-
-    dump_pairs& from_;
-    dump_pair pair_;
-    std::string previous_key_;
-    bool ended_ = false;
-    bool descended_ = false;
-};
-
-void load_pairs(coppice::transaction& txn, dump_pairs& pairs, bool overwrite) {
-    ascending_run run(pairs);
-    txn.load(run);
-    auto* const pair = run.rest();
-    if (pair == nullptr) return;
-    do {
-        if (overwrite) {
-            txn.put(pair->key, pair->value);
-        } else {
-            txn.insert(pair->key, pair->value);
-        }
-    } while (pairs.next(*pair));
-}
 
 } // namespace
 

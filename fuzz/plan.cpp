@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: BSL-1.0
+// libFuzzer's way into fuzz/plan.hpp.
+
+#include "fuzz/plan.hpp"
+
+extern "C" int LLVMFuzzerTestOneInput(std::uint8_t const* data, std::size_t size) {
+    return fuzz_plan(data, size);
+}
