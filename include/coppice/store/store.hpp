@@ -269,7 +269,10 @@ template <storage::medium Medium> void store<Medium>::make() {
 }
 
 template <storage::medium Medium> void store<Medium>::load_first() {
-    if (options_.recovery == coppice::recovery::refuse || !believed_page()) {
+    // A compaction of another process may make the page one of another file at any moment: what was
+    // believed once is not asked again, or nothing at all might be published.
+    auto const was_believed = believed_page().has_value();
+    if (options_.recovery == coppice::recovery::refuse || !was_believed) {
         auto found = recover(*file_.storage, file_.header(), false, path());
         if (found.any_rejected()) {
             recovery_ = recovery_info{{found.record.commit_id},
@@ -282,7 +285,7 @@ template <storage::medium Medium> void store<Medium>::load_first() {
         published_.store(
             file_.state(found.record, record_of(found.slot()), found.slot().end_offset));
     }
-    auto const believed = believed_page().has_value();
+    auto const believed = was_believed || believed_page().has_value();
     page_believed_.store(believed, std::memory_order_release);
     if (believed) published_.store(load(false));
 }
