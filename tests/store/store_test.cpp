@@ -44,7 +44,8 @@ class turning_lock : public storage::memory_lock {
     mutable int looks_before_it = 1'000'000;
 
   private:
-    std::array<std::byte, storage::live_page_size_bytes> of_another_file_{};
+    // Its words are read as atomic ones.
+    alignas(8) std::array<std::byte, storage::live_page_size_bytes> of_another_file_{};
 };
 
 class turning_medium : public storage::memory_medium {
