@@ -65,6 +65,9 @@ void* allocate(std::size_t size_bytes, std::align_val_t alignment) {
     throw std::bad_alloc();
 }
 
+/// Out of line: inlined, GCC takes it for a mismatch with an operator new that it does not see.
+[[gnu::noinline]] void release(void* memory) noexcept { std::free(memory); }
+
 } // namespace
 
 void* operator new(std::size_t size_bytes) { return allocate(size_bytes); }
@@ -81,16 +84,16 @@ void* operator new(std::size_t size_bytes, std::nothrow_t const&) noexcept {
 void* operator new[](std::size_t size_bytes, std::nothrow_t const&) noexcept {
     return fails_now() ? nullptr : std::malloc(size_bytes == 0 ? 1 : size_bytes);
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete[](void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
-void operator delete(void* memory, std::nothrow_t const&) noexcept { std::free(memory); }
-void operator delete[](void* memory, std::nothrow_t const&) noexcept { std::free(memory); }
+void operator delete(void* memory) noexcept { release(memory); }
+void operator delete[](void* memory) noexcept { release(memory); }
+void operator delete(void* memory, std::size_t) noexcept { release(memory); }
+void operator delete[](void* memory, std::size_t) noexcept { release(memory); }
+void operator delete(void* memory, std::align_val_t) noexcept { release(memory); }
+void operator delete[](void* memory, std::align_val_t) noexcept { release(memory); }
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
+void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { release(memory); }
+void operator delete(void* memory, std::nothrow_t const&) noexcept { release(memory); }
+void operator delete[](void* memory, std::nothrow_t const&) noexcept { release(memory); }
 
 // ---- the calls -------------------------------------------------------------------------------
 
