@@ -136,8 +136,10 @@ add_test(NAME tidy.ancestors COMMAND "${COPPICE_PYTHON}" -B
                                      "${PROJECT_SOURCE_DIR}/tests/ancestors_test.py")
 add_test(NAME tidy.planted COMMAND "${COPPICE_PYTHON}" -B
                                    "${PROJECT_SOURCE_DIR}/tests/crash/planted/plant.py" --check)
+add_test(NAME tidy.planted_fuzz COMMAND "${COPPICE_PYTHON}" -B
+                                        "${PROJECT_SOURCE_DIR}/fuzz/planted.py" --check)
 set_tests_properties(tidy.sources tidy.self_test tidy.readme tidy.ancestors tidy.planted
-                     PROPERTIES LABELS tidy TIMEOUT 60)
+                     tidy.planted_fuzz PROPERTIES LABELS tidy TIMEOUT 60)
 
 # ---- the fuzz bodies over their corpora, with any compiler ------------------------------------
 

@@ -148,7 +148,9 @@ class play {
                      limited_,
                  std::string("an error that was not planned: ") + e.what());
             auto const is_over = e.kind() == coppice::errc::sync_failed;
-            if (is_over) must_refuse_writing(who, deaths);
+            auto const lives = open_[who] && on_.deaths() == deaths && on_.powered();
+            auto const by_sync = planned_ && planned_->what == call::sync;
+            if (is_over && lives && by_sync) explorer::must_refuse_writing(*open_[who]);
             if (is_over || pick_.flip()) open_[who].reset();
         }
         auto const fired = on_.faults().fired() > failed;
@@ -158,17 +160,6 @@ class play {
         if (fired && planned_->what == call::sync) see_failed_sync();
         if (on_.deaths() > deaths) open_[who].reset();
         if (!on_.powered()) remark("the power has failed");
-    }
-    /// After a failed sync a handle refuses to write, whatever became of the bytes.
-    void must_refuse_writing(std::size_t who, std::uint64_t deaths) {
-        if (!open_[who] || on_.deaths() > deaths || !on_.powered()) return;
-        if (!planned_ || planned_->what != call::sync) return;
-        try {
-            static_cast<void>(open_[who]->write());
-        } catch (coppice::error const& e) {
-            if (e.kind() == coppice::errc::sync_failed) return;
-        }
-        must(false, "a handle writes on after a failed sync");
     }
     void see_failed_sync() {
         told_.see_failed_sync();
@@ -299,10 +290,7 @@ class play {
         auto const at = done();
         open_ = {};
         on_.restart(pick_, level);
-        // What is left is looked at on a machine of its own, so that nothing is written here.
-        explorer::findings probe(on_.disk(), 0);
-        auto const db = explorer::open(probe.on, chosen_);
-        told_.restart_with(told_.judge(db.read(), at, told_.floor(at, true)));
+        explorer::go_on_with(on_.disk(), told_, at, chosen_);
     }
 
     choices pick_;

@@ -5,6 +5,7 @@
     planted.py              some bugs of the commit by fuzz_plan, and all of the dump by fuzz_dump
     planted.py NAME...      these
     planted.py --seconds N  how long a target may look (60)
+    planted.py --check      only sees that each bug can still be planted; compiles nothing
 
 A target begins with its corpus in fuzz/corpus and looks on one core. Prints how long it took.
 """
@@ -61,14 +62,21 @@ def chosen(names):
             if target == "dump" or each["name"] in PLAN]
 
 
-def planted(tree, bug):
-    for name, old, new in bug["edits"]:
-        path = tree / name if name.startswith("tools/") else tree / "include" / "coppice" / name
-        text = path.read_text()
-        if text.count(old) != 1:
-            return f"found {text.count(old)} times in {name}: {old!r}"
-        path.write_text(text.replace(old, new))
-    return ""
+def planted(bug, tree):
+    return bugs.plant(bug, lambda name: tree / (name if name.startswith("tools/")
+                                                else f"include/coppice/{name}"))
+
+
+def check(all_bugs):
+    """Can each be planted? Compiles nothing."""
+    wrong = []
+    for _, bug in all_bugs:
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("include", "tools"):
+                shutil.copytree(ROOT / name, pathlib.Path(folder) / name)
+            wrong += filter(None, [planted(bug, pathlib.Path(folder))])
+    print("\n".join(wrong) or f"{len(all_bugs)} bugs can be planted")
+    return 1 if wrong else 0
 
 
 def look(target, bug, seconds):
@@ -77,7 +85,7 @@ def look(target, bug, seconds):
         tree = pathlib.Path(folder)
         for name in ("include", "tools", "fuzz", "tests"):
             shutil.copytree(ROOT / name, tree / name)
-        wrong = planted(tree, bug)
+        wrong = planted(bug, tree)
         if wrong:
             return "", wrong
         program = tree / "target"
@@ -104,8 +112,11 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*")
     parser.add_argument("--seconds", type=int, default=60)
+    parser.add_argument("--check", action="store_true")
     given = parser.parse_args()
     all_bugs = chosen(given.names)
+    if given.check:
+        return check(all_bugs)
     caught = 0
     for target, bug in all_bugs:
         how, wrong = look(target, bug, given.seconds)

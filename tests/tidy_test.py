@@ -58,7 +58,6 @@ WITHOUT_TEST = {
     "testing.hpp": "includes another and has nothing of its own",
     "version.hpp": "macros alone; CMake reads it, every build proves it",
     "assert.hpp": "one macro that ends the process",
-    "storage/boost_files.hpp": "how Boost opens files: tests/storage/file_lock_test.cpp",
     "storage/concepts.hpp": "concepts alone: static assertions beside every model",
     "storage/file_storage.hpp": "tests/storage/file_medium_test.cpp goes through it",
     "storage/live_page.hpp": "two constants and a check: tests/storage/file_lock_test.cpp",

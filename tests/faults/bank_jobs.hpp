@@ -2,11 +2,11 @@
 #pragma once
 // Jobs without an end, for processes that are killed at random: writers that move money between
 // accounts and count what was acknowledged, readers that find every snapshot whole, a compactor.
-//   bank-found PATH WRITERS           makes the bank
-//   bank-write PATH WRITER COUNT SEED says "ack N" for each transfer; COUNT were acknowledged
-//   before bank-read PATH SEED               says "seen N" after every N audits bank-compact PATH
-//   SEED            says "compacted" bank-audit PATH COUNT...          has each writer what was
-//   acknowledged to it, and no more?
+// - bank-found PATH WRITERS: makes the bank
+// - bank-write PATH WRITER COUNT SEED: says "ack N" for each transfer; COUNT are acknowledged
+// - bank-read PATH SEED: says "seen N" after every N audits
+// - bank-compact PATH SEED: says "compacted"
+// - bank-audit PATH COUNT...: has each writer what was acknowledged to it, and no more?
 
 #include "content.hpp"
 #include "report.hpp"

@@ -8,9 +8,12 @@
 #include <coppice/storage/posix.hpp>
 
 #include <boost/interprocess/exceptions.hpp>
+#include <boost/interprocess/file_mapping.hpp>
+#include <boost/interprocess/sync/file_lock.hpp>
 
 #include <cerrno>
 #include <string>
+#include <type_traits>
 
 namespace coppice::storage {
 
@@ -24,22 +27,31 @@ namespace coppice::storage {
     return e.get_native_error() != 0 ? e.get_native_error() : EIO;
 }
 
-/// Calls `make`, which lets Boost open one descriptor of the file `file`, and tames that
-/// descriptor. Which one it is can only be guessed, as the lowest that is free; where another
-/// thread spoils the guess, the descriptor stays open across exec, which harms no lock.
+/// The descriptor inside a mapping of Boost.
+[[nodiscard]] inline int descriptor_of(boost::interprocess::file_mapping const& mapping) noexcept {
+    return mapping.get_mapping_handle().handle;
+}
+
+/// The descriptor inside a lock of Boost, which has no name for it: it is all that a lock is made
+/// of, and so has its address ([basic.compound] of C++20). -1 where Boost makes locks otherwise.
+[[nodiscard]] inline int descriptor_of(boost::interprocess::file_lock const& lock) noexcept {
+    using boost::interprocess::file_lock;
+    if constexpr (std::is_standard_layout_v<file_lock> && sizeof(file_lock) == sizeof(int)) {
+        return *reinterpret_cast<int const*>(&lock);
+    } else {
+        return -1;
+    }
+}
+
+/// Lets Boost open one more descriptor of the file `file`.
+/// @param make calls Boost with the name it is given
 /// @return what make returned. Throws `errc::io_failed`.
 template <typename Make>
 [[nodiscard]] auto open_with_boost(int file, std::string const& path, Make&& make) {
     posix::low_descriptors const occupied;
-    int const guess = posix::try_open_at(AT_FDCWD, "/", O_PATH).file.get();
     try {
         auto made = make(name_of_descriptor(file).c_str());
-        struct stat ours {};
-        struct stat theirs {};
-        if (::fstat(guess, &theirs) == 0 && ::fstat(file, &ours) == 0 &&
-            posix::identity_of(ours) == posix::identity_of(theirs)) {
-            ::fcntl(guess, F_SETFD, FD_CLOEXEC);
-        }
+        ::fcntl(descriptor_of(made), F_SETFD, FD_CLOEXEC);
         return made;
     } catch (boost::interprocess::interprocess_exception const& e) {
         posix::fail(errno_of(e), "opening a file once more through /proc/self/fd", path);

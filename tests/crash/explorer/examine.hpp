@@ -137,6 +137,25 @@ inline void examine(disk const& left, expectation const& wanted, coppice::option
     judge_second(image, first, wanted, second_floor(first, wanted), acknowledged, chosen, seed + 1);
 }
 
+/// After a failed sync a handle refuses to write, whatever became of the bytes.
+inline void must_refuse_writing(database& db) {
+    try {
+        static_cast<void>(db.write());
+    } catch (coppice::error const& e) {
+        if (e.kind() == coppice::errc::sync_failed) return;
+    }
+    must(false, "a handle writes on after a failed sync");
+}
+
+/// Goes on with what a power cut has left when `at` operations were done. It is looked at on a
+/// machine of its own, so that nothing is written here.
+inline void go_on_with(disk const& left, ledger& told, std::size_t at,
+                       coppice::options const& chosen) {
+    findings probe(left, 0);
+    auto const db = open(probe.on, chosen);
+    told.restart_with(told.judge(db.read(), at, told.floor(at, true)));
+}
+
 /// A number for all that matters of an image: of each file what the slots that can be read name.
 [[nodiscard]] inline std::uint64_t hash_of_what_matters(disk_image const& image) {
     namespace format = coppice::format;

@@ -11,6 +11,17 @@ def bug(name, story, *edits):
     return {"name": name, "story": story, "edits": edits}
 
 
+def plant(bug, path_of):
+    """Plants a bug into copies; `path_of` says where. Returns what is wrong with the table."""
+    for name, old, new in bug["edits"]:
+        path = path_of(name)
+        text = path.read_text()
+        if text.count(old) != 1:
+            return f"{bug['name']}: found {text.count(old)} times in {name}: {old!r}"
+        path.write_text(text.replace(old, new))
+    return ""
+
+
 PROTOCOL = [
     bug("one_block", "A3, C4, H3: both slots in one block",
         ("format/superblock.hpp", "return block_bytes * (1U + slot);",

@@ -27,24 +27,13 @@ COMPILE = ["g++", "-std=c++20", "-O1", "-w", "-I", str(ROOT / "tests/support"), 
            str(ROOT / "tests/crash/explorer/main.cpp"), "-lxxhash", "-lpthread"]
 
 
-def planted(include, bug):
-    """Plants a bug into the headers below `include`. Returns what is wrong with the table."""
-    for header, old, new in bug["edits"]:
-        path = include / "coppice" / header
-        text = path.read_text()
-        if text.count(old) != 1:
-            return f"{bug['name']}: found {text.count(old)} times in {header}: {old!r}"
-        path.write_text(text.replace(old, new))
-    return ""
-
-
 def check(chosen):
     wrong = []
     for bug in chosen:
         with tempfile.TemporaryDirectory() as folder:
             include = pathlib.Path(folder) / "include"
             shutil.copytree(ROOT / "include", include)
-            wrong.append(planted(include, bug))
+            wrong.append(bugs.plant(bug, lambda header: include / "coppice" / header))
     for each in filter(None, wrong):
         print(each)
     return not any(wrong)
@@ -67,7 +56,7 @@ def catch(bug):
     with tempfile.TemporaryDirectory() as folder:
         include = pathlib.Path(folder) / "include"
         shutil.copytree(ROOT / "include", include)
-        wrong = planted(include, bug)
+        wrong = bugs.plant(bug, lambda header: include / "coppice" / header)
         if wrong:
             return bug, "", wrong
         program = os.path.join(folder, "crash")

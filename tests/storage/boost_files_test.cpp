@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: BSL-1.0
+// What Boost opens for us: its descriptors, and whose flags are touched.
+
+#include <coppice/storage/boost_files.hpp>
+#include <coppice/storage/mapping.hpp>
+
+#include <catch2/catch.hpp>
+#include <workbench.hpp>
+
+#include <atomic>
+#include <string>
+#include <thread>
+
+namespace {
+
+namespace posix = coppice::storage::posix;
+namespace ipc = boost::interprocess;
+using coppice::storage::descriptor_of;
+using coppice::storage::map_file;
+using coppice::storage::open_with_boost;
+
+posix::descriptor make_file(std::string const& path) {
+    auto made = posix::open_at(AT_FDCWD, path, O_RDWR | O_CREAT, 0600, "making a file", path);
+    REQUIRE(::ftruncate(made.get(), 4096) == 0);
+    return made;
+}
+
+bool is_inherited(int file) {
+    auto const flags = ::fcntl(file, F_GETFD);
+    REQUIRE(flags >= 0);
+    return (flags & FD_CLOEXEC) == 0;
+}
+
+} // namespace
+
+TEST_CASE("descriptors that Boost opens are of the file and not inherited") {
+    workbench::folder const here;
+    auto const path = here / "a";
+    auto const file = make_file(path);
+    auto const identity = posix::identity_of(posix::status_of(file.get(), path));
+    auto const mapping = open_with_boost(
+        file.get(), path, [](char const* name) { return ipc::file_mapping(name, ipc::read_only); });
+    auto const lock =
+        open_with_boost(file.get(), path, [](char const* name) { return ipc::file_lock(name); });
+    for (int const each : {descriptor_of(mapping), descriptor_of(lock)}) {
+        CHECK(each != file.get());
+        CHECK(posix::identity_of(posix::status_of(each, path)) == identity);
+        CHECK_FALSE(is_inherited(each));
+    }
+}
+
+// The descriptor inside a mapping was once guessed as the lowest that is free. Where another thread
+// opened the same file at that moment, it was that thread's descriptor whose flags were changed,
+// and ThreadSanitizer saw the race.
+TEST_CASE("a file that the program itself opens keeps its flags while others map it") {
+    workbench::folder const here;
+    auto const path = here / "a";
+    auto const file = make_file(path);
+    std::atomic<bool> stop = false;
+    std::thread mapper([&] {
+        while (!stop) static_cast<void>(map_file(file.get(), 4096, path));
+    });
+    int changed = 0;
+    for (int round = 0; round < 20'000; ++round) {
+        posix::descriptor const own(::open(path.c_str(), O_RDONLY));
+        auto const flags = ::fcntl(own.get(), F_GETFD);
+        changed += flags < 0 || (flags & FD_CLOEXEC) != 0 ? 1 : 0;
+    }
+    stop = true;
+    mapper.join();
+    CHECK(changed == 0);
+}
