@@ -162,7 +162,7 @@ template <storage::medium Medium> class basic_database {
             if (!store->chosen().read_only) {
                 auto const now = std::chrono::steady_clock::now();
                 if (auto const session = store::writer<Medium>::acquire(store, now)) {
-                    session->trim();
+                    session->within().trim();
                 }
             }
         } catch (std::exception const&) { // it only saves space

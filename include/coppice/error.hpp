@@ -58,7 +58,8 @@ enum class errc {
     // ---- writing --------------------------------------------------------------------------
     /// The database was opened read-only.
     read_only,
-    /// The thread that asks for a write transaction has one already.
+    /// The thread that asks for a write transaction has one already, or one whose commit is
+    /// pending.
     would_deadlock,
     /// The transaction was committed or rolled back.
     finished,

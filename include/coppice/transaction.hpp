@@ -7,6 +7,7 @@
 //   ends with errc::sync_failed: then its outcome is unknown.
 // Thread safety: one thread at a time; it may be moved to another one.
 
+#include <coppice/pending_commit.hpp>
 #include <coppice/snapshot.hpp>
 #include <coppice/store/history.hpp>
 #include <coppice/tell.hpp>
@@ -44,6 +45,7 @@ class [[nodiscard]] savepoint {
 template <storage::medium Medium> class [[nodiscard]] basic_transaction {
   public:
     using value_writer = basic_value_writer<Medium>;
+    using pending_commit = basic_pending_commit<Medium>;
 
     /// Use `database::write()`.
     explicit basic_transaction(std::unique_ptr<store::writer<Medium>> session)
@@ -162,26 +164,16 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
     /// @return the id of the commit, or of the newest one if there was nothing to commit
     /// @throws error; the transaction stays open, except after errc::sync_failed
     commit_id commit(std::optional<durability> how, std::string note = {}) {
-        open();
-        auto const before = state_->session().base();
-        auto const& chosen = owner_->chosen();
-        auto const promised = how.value_or(chosen.durability);
-        store::revision_ptr now;
-        try {
-            now = state_->commit(promised, std::move(note));
-        } catch (error const& e) {
-            if (e.kind() == errc::sync_failed) state_->rollback();
-            tell(chosen.events, &events::on_error, e);
-            throw;
-        }
-        if (now->at() != before->at()) {
-            tell_by(chosen.events, &events::on_commit, [&](auto const& on_commit) {
-                on_commit(store::describe(now->record(), promised != durability::lazy));
-            });
-        }
-        return {now->record().commit_id};
+        return detail::settle(*owner_, append(how, std::move(note)));
     }
     commit_id commit() { return commit(std::nullopt); }
+    /// Appends the changes and ends the transaction, but does not wait for the device: another one
+    /// can begin, from these changes, and one wait settles both with one sync. Parameters and
+    /// errors as for `commit`, whose second half is `pending_commit::wait`.
+    [[nodiscard]] pending_commit commit_async(std::optional<durability> how = {},
+                                              std::string note = {}) {
+        return pending_commit(owner_, append(how, std::move(note)));
+    }
     /// Ends the transaction; nothing happened. A finished one is left as it is.
     void rollback() noexcept {
         if (state_) state_->rollback();
@@ -190,6 +182,18 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
     [[nodiscard]] bool is_open() const noexcept { return state_ && state_->open(); }
 
   private:
+    [[nodiscard]] store::appended_commit<Medium> append(std::optional<durability> how,
+                                                        std::string note) {
+        open();
+        auto const& chosen = owner_->chosen();
+        try {
+            return state_->commit(how.value_or(chosen.durability), std::move(note));
+        } catch (error const& e) {
+            if (e.kind() == errc::sync_failed) state_->rollback();
+            tell(chosen.events, &events::on_error, e);
+            throw;
+        }
+    }
     detail::transaction_state<Medium>& open() const {
         if (!state_) throw error(errc::finished, "the transaction was moved from");
         state_->check_open();

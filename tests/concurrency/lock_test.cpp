@@ -234,6 +234,47 @@ TEST_CASE("a child forked within a transaction can neither use nor disturb it") 
     CHECK(db.check().clean());
 }
 
+TEST_CASE("a child forked beside a pending commit leaves it to the parent") {
+    if (workbench::skip_forks()) return;
+    workbench::folder const here;
+    make(here / "db");
+    auto chosen = bank::chosen();
+    int failures = 0;
+    chosen.events.on_error = [&failures](coppice::error const& /*e*/) { ++failures; };
+    database db(here / "db", chosen);
+    auto first = [&] {
+        auto txn = db.write();
+        txn.put("parent", "waits");
+        return txn.commit_async();
+    }();
+    {
+        child forked([&](reporter const& to) {
+            {
+                auto const own = std::move(first);
+                bank::require(!own.is_over(), "a pending commit is over");
+            }
+            bank::require(failures == 0, "a child was told of its parent's commit");
+            bank::require(!db.get("parent"), "a child has settled its parent's commit");
+            to.tell(1, 1);
+        });
+        CHECK(forked.all_reports().size() == 1);
+        CHECK(forked.wait() == 0);
+    }
+    {
+        child forked([&](reporter const& to) {
+            bank::require(kind_of([&] { first.wait(); }) == errc::forked, "a child waited");
+            to.tell(1, 1);
+        });
+        CHECK(forked.all_reports().size() == 1);
+        CHECK(forked.wait() == 0);
+    }
+    CHECK_FALSE(db.get("parent"));
+    CHECK_NOTHROW(first.wait());
+    CHECK(db.get("parent") == "waits");
+    CHECK(failures == 0);
+    CHECK(db.check().clean());
+}
+
 TEST_CASE("a child of fork opens a handle of its own beside the one it inherited") {
     if (workbench::skip_forks()) return;
     workbench::folder const here;

@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 
 #include <memory>
+#include <mutex>
 #include <optional>
 
 using namespace coppice;
@@ -34,6 +35,12 @@ struct bench {
         ++slot.commit_id;
         return slot;
     }
+    void sync() {
+        std::mutex mutex;
+        std::unique_lock guard(mutex);
+        slots.sync(guard);
+        CHECK(guard.owns_lock());
+    }
 
     faulty::medium medium;
     std::shared_ptr<storage::memory_lock> lock = medium.lock();
@@ -52,7 +59,7 @@ TEST_CASE("a slot is never written over the last durable one, whatever the order
     std::uint64_t written = *durable;
     for (int i = 0; i < 400; ++i) {
         if (dice.below(3) == 0) {
-            on.slots.sync();
+            on.sync();
             durable = written;
             CHECK(on.slots.all_durable());
             CHECK(on.slots.durable() == on.slots.newest());
@@ -76,7 +83,7 @@ TEST_CASE("the mark is stored after the sync that it speaks of, and names that s
     bench on;
     on.slots.write_slot(on.next());
     CHECK_FALSE(format::load_live_page(on.lock->page()).has_value());
-    on.slots.sync();
+    on.sync();
     auto const page = format::load_live_page(on.lock->page());
     REQUIRE(page.has_value());
     CHECK(page->mark_counter == on.slots.newest().counter);
@@ -95,7 +102,7 @@ TEST_CASE("a failed sync marks nothing, and the slot before it stays the durable
     auto const before = on.slots.durable();
     on.slots.write_slot(on.next());
     on.medium.told().fail_after(faulty::call::sync, 0);
-    CHECK_THROWS_AS(on.slots.sync(), error);
+    CHECK_THROWS_AS(on.sync(), error);
     CHECK(on.slots.durable() == before);
     CHECK_FALSE(on.slots.all_durable());
     CHECK_FALSE(format::load_live_page(on.lock->page()).has_value());

@@ -145,6 +145,7 @@ TEST_CASE("the handles of a dead process do nothing, and say so") {
     on.kill(place.process());
 
     CHECK(kind_of([&] { txn.commit(); }) == errc::io_failed);
+    txn.rollback();
     CHECK(kind_of([&] { static_cast<void>(dead.write()); }) == errc::io_failed);
     CHECK(kind_of([&] { dead.sync(); }) == errc::io_failed);
     CHECK(kind_of([&] { dead.compact(); }) == errc::io_failed);

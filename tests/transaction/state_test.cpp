@@ -29,6 +29,11 @@ struct bench {
         auto const stored = state->find(key);
         return stored ? std::string(state->value(*stored)) : "absent";
     }
+    store::revision_ptr commit(durability how, std::string note) {
+        auto const appended = state->commit(how, std::move(note));
+        if (appended.within) appended.settle();
+        return appended.state;
+    }
     void begin() {
         state = std::make_unique<state_type>(store::writer<faulty::medium>::acquire(owner, {}));
     }
@@ -80,7 +85,7 @@ TEST_CASE("nothing is written before the commit, unless bytes have to go to the 
     CHECK(on.medium.told().count(faulty::call::write) >= 1);
     CHECK_FALSE(on.state->work()->user().root.node.in_memory());
     CHECK(on.get("7") == noise(50));
-    auto const made = on.state->commit(durability::sync, "spilled");
+    auto const made = on.commit(durability::sync, "spilled");
     CHECK(made->user().root.entries == 200);
     CHECK(made->record().note == "spilled");
     CHECK_FALSE(on.state->open());
@@ -102,12 +107,12 @@ TEST_CASE("a range goes away with what is pending in it, and is counted") {
 TEST_CASE("an end that changes nothing syncs what is lazy, and a rollback gives the turn back") {
     bench on;
     on.state->put("a", "1");
-    static_cast<void>(on.state->commit(durability::lazy, ""));
+    on.commit(durability::lazy, "");
     on.begin();
     on.medium.told().begin_anew();
     on.state->put("b", "2");
     CHECK(on.state->erase("b"));
-    auto const made = on.state->commit(durability::sync, "nobody reads this");
+    auto const made = on.commit(durability::sync, "nobody reads this");
     CHECK(made->record().commit_id == 2);
     CHECK(on.medium.told().count(faulty::call::sync) == 1);
     CHECK(on.medium.told().count(faulty::call::write) == 0);

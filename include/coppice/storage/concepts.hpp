@@ -17,6 +17,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 
 namespace coppice::storage {
 
@@ -94,7 +95,10 @@ concept storage = requires(S& s, S const& c, std::uint64_t n, bytes data, mutabl
 /// |                      |         | `would_deadlock` when this thread has the turn, `forked`, |
 /// |                      |         | `second_copy`, `lock_lost` when the lock file is not the  |
 /// |                      |         | one at the path, `lock_unusable`                          |
+/// | `l.set_owner(t)`     | `void`  | noexcept; while it is held: thread t is refused now, with |
+/// |                      |         | `would_deadlock`, and no longer the one that took it      |
 /// | `l.release()`        | `void`  | noexcept; from any thread of the process                  |
+/// | `l.is_forked()`      | `bool`  | noexcept; is this a child of the process that opened it?  |
 /// | `l.check_held()`     | `void`  | throws `lock_lost` unless the lock file is still at its   |
 /// |                      |         | path, `forked` in a child                                 |
 /// | `l.page()`           | pointer | 4096 bytes of live page, 8-aligned, mapped; or null where |
@@ -107,10 +111,15 @@ concept storage = requires(S& s, S const& c, std::uint64_t n, bytes data, mutabl
 /// | `l.poison_count()`   | number  | how often that happened                                   |
 // clang-format on
 template <typename L>
-concept writer_lock = requires(L& l, L const& c, deadline until, std::uint64_t n, bytes data) {
+concept writer_lock = requires(L& l, L const& c, deadline until, std::thread::id thread,
+                               std::uint64_t n, bytes data) {
     { l.acquire(until) } -> std::same_as<bool>;
+    { l.set_owner(thread) }
+    noexcept;
     { l.release() }
     noexcept;
+    { c.is_forked() }
+    noexcept->std::same_as<bool>;
     { l.check_held() } -> std::same_as<void>;
     { c.page() } -> std::same_as<std::byte const*>;
     { l.write_page(n, data) } -> std::same_as<void>;

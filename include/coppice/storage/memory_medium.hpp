@@ -21,6 +21,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace coppice::storage {
@@ -32,9 +33,13 @@ class memory_lock {
         check_held();
         return turn_.acquire(until, path_);
     }
-    void release() noexcept {
-        if (!forked(identity_.token)) turn_.release();
+    void set_owner(std::thread::id owner) noexcept {
+        if (!is_forked()) turn_.set_owner(owner);
     }
+    void release() noexcept {
+        if (!is_forked()) turn_.release();
+    }
+    [[nodiscard]] bool is_forked() const noexcept { return forked(identity_.token); }
     /// Nobody can take this lock away; throws `errc::forked` in a child.
     void check_held() const { require_not_forked(identity_.token, path_); }
 

@@ -3,7 +3,8 @@
 // coppice/storage/turn.hpp: whose turn it is to write, among the threads of this process.
 // Owns: the flag, and who set it.
 // Invariants: one holder at a time. It is not a mutex that is held across calls: a transaction may
-//   move to another thread, which then gives the turn back. Unusable in a fork.
+//   move to another thread, which then gives the turn back. Unusable in a fork, so whoever has one
+//   looks for that first.
 
 #include <coppice/error.hpp>
 #include <coppice/storage/concepts.hpp>
@@ -26,7 +27,9 @@ class turn {
         auto const self = std::this_thread::get_id();
         std::unique_lock guard(mutex_);
         if (held_ && owner_ == self) {
-            throw error(errc::would_deadlock, "finish this thread's transaction first", path);
+            throw error(errc::would_deadlock,
+                        "first finish this thread's transaction, or wait for its pending commits",
+                        path);
         }
         auto const is_free = [this] { return !held_; };
         if (!until) {
@@ -37,6 +40,12 @@ class turn {
         held_ = true;
         owner_ = self;
         return true;
+    }
+
+    /// Says which thread is refused from now on, rather than left to wait. REQUIRES: it is held.
+    void set_owner(std::thread::id owner) noexcept {
+        std::lock_guard const guard(mutex_);
+        owner_ = owner;
     }
 
     /// Gives the turn back, from any thread. REQUIRES: it is held.

@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace coppice::storage {
@@ -37,7 +38,7 @@ class path_lock {
     path_lock& operator=(path_lock const&) = delete;
     ~path_lock() {
         // The registry of the parent is not the child's; all is left as it stands.
-        if (forked(token())) return;
+        if (is_forked()) return;
         release();
         lock_registry::local().detach(entry_);
     }
@@ -70,12 +71,18 @@ class path_lock {
         return locked;
     }
 
+    void set_owner(std::thread::id owner) noexcept {
+        if (!is_forked() && held_) entry_.threads().set_owner(owner);
+    }
+
     /// Does nothing where this use does not hold the lock.
     void release() noexcept {
-        if (forked(token()) || !held_.exchange(false)) return;
+        if (is_forked() || !held_.exchange(false)) return;
         entry_.unlock();
         entry_.threads().release();
     }
+
+    [[nodiscard]] bool is_forked() const noexcept { return forked(token()); }
 
     void check_held() const {
         require_writer();

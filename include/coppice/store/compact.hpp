@@ -76,9 +76,10 @@ template <storage::medium Medium>
 bool compact(writer<Medium>& session, compaction_hooks const& hooks) {
     // Until the new name is durable, a power cut brings the old file back: what readers see under
     // the new name must be durable there.
-    session.sync();
+    auto& within = session.within();
+    within.sync();
     auto& medium = session.owner().medium();
-    auto const base = session.base();
+    auto const base = within.newest();
     auto fresh = medium.fresh();
     try {
         auto header = base->image().header;
@@ -90,7 +91,7 @@ bool compact(writer<Medium>& session, compaction_hooks const& hooks) {
         record.user = detail::copy_tree(*base, base->user(), to, *fresh, hooks);
         to.flush();
         if (record.user.root.entries != base->user().root.entries) {
-            record.commit_id = session.next_id();
+            record.commit_id = within.next_id();
             record.time_us = std::max(session.owner().now_us(), record.time_us + 1);
             record.note.clear();
         }
@@ -102,13 +103,13 @@ bool compact(writer<Medium>& session, compaction_hooks const& hooks) {
         record.index = 0;
         record.nonce = medium.random();
         auto const slot =
-            seal_fresh_file(*fresh, header, record, to.end_offset(), session.next_slot());
-        session.check_undisturbed();
+            seal_fresh_file(*fresh, header, record, to.end_offset(), within.next_slot());
+        within.check_undisturbed();
         // All that may fail comes before the rename: a call that throws has changed nothing.
         auto file = recognise(fresh, session.owner().chosen().verify, session.owner().path());
         auto const state = file.state(std::move(record), record_of(slot), slot.end_offset);
         medium.replace(*fresh);
-        session.adopt(std::move(file), slot, state);
+        within.adopt(std::move(file), slot, state);
         return true;
     } catch (...) {
         // After the rename there is no companion any more, and this does nothing.

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <optional>
 
 namespace coppice::inline COPPICE_ABI::store {
@@ -89,8 +90,16 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
     }
 
     /// One device sync: what is newest is durable from then on, and marked.
-    void sync() {
-        storage_->sync();
+    /// @param guard is open while the device works. REQUIRES: nobody writes a slot meanwhile (R3)
+    void sync(std::unique_lock<std::mutex>& guard) {
+        {
+            struct open_gate {
+                std::unique_lock<std::mutex>& guard;
+                explicit open_gate(std::unique_lock<std::mutex>& of) : guard(of) { of.unlock(); }
+                ~open_gate() { guard.lock(); }
+            } const open(guard);
+            storage_->sync();
+        }
         durable_ = newest_;
         durable_index_ = newest_index_;
         mark_durable();

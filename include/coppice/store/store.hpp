@@ -10,7 +10,9 @@
 #include <coppice/format/live_page.hpp>
 #include <coppice/options.hpp>
 #include <coppice/storage/concepts.hpp>
+#include <coppice/storage/turn.hpp>
 #include <coppice/store/clock.hpp>
+#include <coppice/store/courtesy.hpp>
 #include <coppice/store/opened_file.hpp>
 #include <coppice/store/recovery.hpp>
 #include <coppice/store/revision.hpp>
@@ -29,6 +31,8 @@
 #include <vector>
 
 namespace coppice::inline COPPICE_ABI::store {
+
+template <storage::medium Medium> class tenure;
 
 /// An open database.
 template <storage::medium Medium> class store {
@@ -63,6 +67,12 @@ template <storage::medium Medium> class store {
     [[nodiscard]] Medium& medium() noexcept { return medium_; }
     [[nodiscard]] std::shared_ptr<lock_type> const& lock() const noexcept { return lock_; }
     [[nodiscard]] std::uint64_t poison_count() const noexcept { return poison_count_; }
+    /// Which of this handle's threads may append.
+    [[nodiscard]] storage::turn& turn() noexcept { return turn_; }
+    /// The time for which this handle has the lock, if it has. REQUIRES: the turn.
+    [[nodiscard]] std::weak_ptr<tenure<Medium>>& running_tenure() noexcept { return tenure_; }
+    /// When others may have the lock.
+    [[nodiscard]] courtesy& manners() noexcept { return manners_; }
     /// What opening had to pass over, if anything.
     [[nodiscard]] std::optional<recovery_info> const& recovery() const noexcept {
         return recovery_;
@@ -196,6 +206,9 @@ template <storage::medium Medium> class store {
     options options_;
     std::shared_ptr<lock_type> lock_;
     std::uint64_t poison_count_ = 0;
+    storage::turn turn_;
+    std::weak_ptr<tenure<Medium>> tenure_;
+    courtesy manners_;
     std::optional<recovery_info> recovery_;
     mutable std::mutex reload_; // guards file_ and replaced_; taken for reading by nobody else
     file_type file_;

@@ -18,6 +18,7 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace coppice::testing {
@@ -78,6 +79,8 @@ class simulated_lock {
         holder = process_;
         return true;
     }
+    void set_owner(std::thread::id /*owner*/) noexcept {} // there is but one thread
+    [[nodiscard]] static bool is_forked() noexcept { return false; }
     void release() noexcept {
         if (machine_->lock_holder_ == process_) machine_->lock_holder_ = 0;
     }

@@ -151,8 +151,8 @@ template <storage::medium Medium> class transaction_state {
         edits_.clear();
     }
 
-    /// @return the state that is current now
-    store::revision_ptr commit(durability how, std::string note) {
+    /// Appends the changes; where there are none, nothing is left to be settled.
+    store::appended_commit<Medium> commit(durability how, std::string note) {
         if (note.size() > max_note_bytes) {
             throw error(errc::note_too_large, std::to_string(note.size()) + " bytes");
         }
@@ -160,14 +160,14 @@ template <storage::medium Medium> class transaction_state {
             throw error(errc::stream_unfinished, std::to_string(open_streams) + " open streams");
         }
         fold();
-        auto state = session_->base();
-        if (work_->user() == state->user()) {
-            if (how != durability::lazy) session_->sync();
-        } else {
-            state = session_->commit(work_->user(), how, std::move(note));
+        store::appended_commit<Medium> result{nullptr, session_->base(), how};
+        if (work_->user() != result.state->user()) {
+            result = session_->commit(work_->user(), how, std::move(note));
+        } else if (how != durability::lazy) {
+            session_->sync();
         }
         session_.reset();
-        return state;
+        return result;
     }
 
     void rollback() noexcept {

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace explorer {
 
@@ -31,6 +32,7 @@ struct tally {
     std::uint64_t kills = 0;
     std::uint64_t failed_syncs = 0;
     std::uint64_t power_cuts = 0;
+    std::uint64_t groups = 0;    ///< commits that share syncs
     std::uint64_t takeovers = 0; ///< one process commits after another one
 
     void add(tally const& other) noexcept {
@@ -40,6 +42,7 @@ struct tally {
         kills += other.kills;
         failed_syncs += other.failed_syncs;
         power_cuts += other.power_cuts;
+        groups += other.groups;
         takeovers += other.takeovers;
     }
 };
@@ -170,8 +173,14 @@ class random_history {
             return;
         }
         case 2: open_[who].reset(); return;
-        default: commit(db, who);
+        case 3: commit_group(db); break;
+        default: {
+            auto made = commit(db);
+            settle(made);
         }
+        }
+        if (last_writer_ != who && last_writer_ != most_processes) ++seen_.takeovers;
+        last_writer_ = who;
     }
 
     /// The version that a writer begins from.
@@ -180,7 +189,31 @@ class random_history {
         return told_.judge(state, done(), told_.floor(done(), false));
     }
 
-    void commit(database& db, std::size_t who) {
+    /// A commit that is still to be settled.
+    struct begun {
+        std::size_t number;
+        bool lazy;
+        database::transaction::pending_commit pending;
+    };
+    void settle(begun& made) {
+        made.pending.wait();
+        told_.keep_promise(done(), made.number, !made.lazy);
+        ++seen_.commits;
+    }
+    /// Commits of one process that share syncs, as threads would make them.
+    void commit_group(database& db) {
+        ++seen_.groups;
+        std::vector<begun> group;
+        for (auto count = 2 + pick_.below(3); count > 0; --count) group.push_back(commit(db));
+        while (!group.empty()) {
+            auto const next =
+                group.begin() + static_cast<std::ptrdiff_t>(pick_.below(group.size()));
+            settle(*next);
+            group.erase(next);
+        }
+    }
+
+    [[nodiscard]] begun commit(database& db) {
         auto txn = db.write();
         auto const parent = judged(txn.view());
         auto state = told_.state(parent);
@@ -204,11 +237,7 @@ class random_history {
                                                  durability::lazy, durability::two_sync};
         auto const how = ways[pick_.below(ways.size())];
         told_.begin(done(), parent, std::move(state), how == durability::lazy);
-        static_cast<void>(txn.commit(how));
-        told_.keep_promise(done(), number, how != durability::lazy);
-        ++seen_.commits;
-        if (last_writer_ != who && last_writer_ != most_processes) ++seen_.takeovers;
-        last_writer_ = who;
+        return {number, how == durability::lazy, txn.commit_async(how)};
     }
 
     // ---- what is left of it -----------------------------------------------------------------

@@ -38,33 +38,33 @@ PROTOCOL = [
     bug("no_zeroing", "C, G5, N1: a rejected slot stays",
         (S + "takeover.hpp", "plan.zero[i] = true;", "plan.zero[i] = false;")),
     bug("zeroing_not_synced", "C: a rejected slot is zeroed in the cache alone",
-        (S + "writer.hpp", "if (plan_.must_sync) file_.storage->sync();",
+        (S + "tenure.hpp", "if (plan_.must_sync) file_.storage->sync();",
          "if (plan_.must_sync && plan_.rewrite) file_.storage->sync();")),
     bug("zeros_believed", "C: zeros whose sync failed are believed",
         (S + "takeover.hpp", "plan.zero[other] = true;", "plan.zero[other] = false;")),
     bug("sync_retried", "E: a sync that failed is tried again",
-        (S + "slot_keeper.hpp", "        storage_->sync();\n",
-         "        try {\n            storage_->sync();\n        } catch (error const&) {\n"
-         "            storage_->sync();\n        }\n")),
+        (S + "slot_keeper.hpp", "            storage_->sync();\n",
+         "            try {\n                storage_->sync();\n            } "
+         "catch (error const&) {\n                storage_->sync();\n            }\n")),
     bug("not_poisoned", "E5: a failed sync does not end writing",
-        (S + "writer.hpp", "owner_->lock()->poison();", "static_cast<void>(0);")),
+        (S + "tenure.hpp", "owner_->lock()->poison();", "static_cast<void>(0);")),
     bug("slots_alternate", "F: lazy commits alternate slots",
         (S + "slot_keeper.hpp", "auto const index = 1U - durable_index_;",
          "auto const index = 1U - newest_index_;")),
     bug("own_range", "F2: the range of a slot is that of its transaction alone",
-        (S + "writer.hpp", "slot.verify_from = durable_end;",
+        (S + "tenure.hpp", "slot.verify_from = durable_end;",
          "slot.verify_from = state.record().begin_offset;")),
     bug("padding_begins_anywhere", "H: the first padded commit begins within a block",
-        (S + "writer.hpp", "auto const over = owner_->chosen().pad_commits ? "
+        (S + "tenure.hpp", "auto const over = owner_->chosen().pad_commits ? "
          "end_offset % format::block_bytes : 0;", "std::uint64_t const over = 0;")),
     bug("padding_not_verified", "H: a take-over of padded commits writes from within a block",
-        (S + "writer.hpp", "auto const durable_end = behind(slots_.durable().end_offset);",
+        (S + "tenure.hpp", "auto const durable_end = behind(slots_.durable().end_offset);",
          "auto const durable_end = slots_.durable().end_offset;")),
     bug("running_end", "S2: verify_from is where the last append ended",
-        (S + "writer.hpp", "auto const durable_end = behind(slots_.durable().end_offset);",
+        (S + "tenure.hpp", "auto const durable_end = behind(slots_.durable().end_offset);",
          "auto const durable_end = behind(slots_.newest().end_offset);")),
     bug("mark_cleared", "S3: a take-over forgets which slot is durable",
-        (S + "writer.hpp", "    slots_.write_page(true);\n    critical([&] {",
+        (S + "tenure.hpp", "    slots_.write_page(true);\n    critical([&] {",
          "    slots_.forget_mark(plan_.marked);\n"
          "    slots_.write_page(true);\n    critical([&] {"),
         (S + "slot_keeper.hpp", "    /// Forgets a slot",
@@ -79,16 +79,15 @@ PROTOCOL = [
         (S + "slot_keeper.hpp", "        page_.mark_counter = durable_.counter;\n",
          "        page_.mark_counter = 0;\n")),
     bug("mark_before_sync", "S4: the mark is stored before the sync",
-        (S + "slot_keeper.hpp", "        storage_->sync();\n        durable_ = newest_;\n"
-         "        durable_index_ = newest_index_;\n        mark_durable();\n",
-         "        durable_ = newest_;\n        durable_index_ = newest_index_;\n"
-         "        mark_durable();\n        storage_->sync();\n")),
+        (S + "slot_keeper.hpp", "            storage_->sync();\n        }\n",
+         "            durable_ = newest_;\n            durable_index_ = newest_index_;\n"
+         "            mark_durable();\n            storage_->sync();\n        }\n")),
     bug("no_name_sync", "S8: the successor of a killed compactor does not sync the name",
-        (S + "writer.hpp", "            medium.sync_name();\n            slots_.set_name_synced",
+        (S + "tenure.hpp", "            medium.sync_name();\n            slots_.set_name_synced",
          "            slots_.set_name_synced")),
     bug("busy_ignored", "R6: a writer that died busy is taken for an idle one",
         (S + "takeover.hpp", "if (page->busy && i != found.index) break;", ""),
-        (S + "writer.hpp", "page && !page->busy, store.path()", "page.has_value(), store.path()")),
+        (S + "tenure.hpp", "page && !page->busy, store.path()", "page.has_value(), store.path()")),
     bug("boot_ignored", "a live page of another boot is believed",
         (S + "store.hpp", "page->boot_id == lock_->identity().boot_id && page->uuid",
          "page->uuid")),
@@ -100,30 +99,31 @@ PROTOCOL = [
 CODE = [
     bug("slot_first", "the slot is written before the data",
         (S + "writer.hpp", "    preallocate(how);\n    to.flush();\n", "    preallocate(how);\n"),
-        (S + "writer.hpp", "    slots_.write_slot(slot);\n    if (how != durability::lazy)",
-         "    slots_.write_slot(slot);\n    appender_->flush();\n"
-         "    if (how != durability::lazy)")),
+        (S + "writer.hpp", "    tenure_->append(state, how);\n",
+         "    tenure_->append(state, how);\n    tenure_->settle(*state, how);\n"
+         "    to.flush();\n")),
     bug("wrong_slot", "the durable slot is written over",
         (S + "slot_keeper.hpp", "auto const index = 1U - durable_index_;",
          "auto const index = durable_index_;")),
     bug("no_sync", "a durable commit is not synced",
-        (S + "writer.hpp", "if (how != durability::lazy) slots_.sync();",
-         "if (how == durability::two_sync) slots_.sync();")),
+        (S + "tenure.hpp", "if (what.to_sync) slots_.sync(guard);",
+         "if (what.unsummed) slots_.sync(guard);")),
     bug("one_sync_of_two", "two_sync leaves its first sync out",
-        (S + "writer.hpp", "        slots_.sync();\n        slot.verify_from = slot.end_offset;",
-         "        slot.verify_from = slot.end_offset;")),
+        (S + "tenure.hpp", "            slots_.sync(guard);\n"
+         "            slot.verify_from = slot.end_offset;",
+         "            slot.verify_from = slot.end_offset;")),
     bug("slot_after_sync", "the sync comes before the slot",
-        (S + "writer.hpp", "    slots_.write_slot(slot);\n    if (how != durability::lazy) "
-         "slots_.sync();", "    if (how != durability::lazy) slots_.sync();\n"
-         "    slots_.write_slot(slot);")),
+        (S + "tenure.hpp", "        slots_.write_slot(slot);\n    }\n"
+         "    if (what.to_sync) slots_.sync(guard);",
+         "        if (what.to_sync) slots_.sync(guard);\n        slots_.write_slot(slot);\n    }")),
     bug("no_identity_check", "nobody looks whether the path still is this file",
-        (S + "writer.hpp", "    case storage::standing::replaced: file_ = "
+        (S + "tenure.hpp", "    case storage::standing::replaced: file_ = "
          "store.reopen(storage::access::read_write); break;",
          "    case storage::standing::replaced: break;")),
     bug("fresh_not_synced", "a fresh file gets its name before it is durable",
         (S + "opened_file.hpp", "    storage.sync();\n    return slot;", "    return slot;")),
     bug("name_never_synced", "a compaction does not make its name durable",
-        (S + "writer.hpp", "        owner_->medium().sync_name();\n        slots_.move_to",
+        (S + "tenure.hpp", "        owner_->medium().sync_name();\n        slots_.move_to",
          "        slots_.move_to")),
     bug("size_not_covered", "a slot may name an end behind the file",
         (S + "recovery.hpp", "    if (slot.end_offset > storage.size()) return {};\n", ""),
@@ -157,23 +157,23 @@ CODE = [
         (S + "recovery.hpp", "auto const has_other = result.slots.good(other) && "
          "!result.rejected[other];", "auto const has_other = false;")),
     bug("limit_without_sync", "a commit beyond the unsynced limit claims what was not synced",
-        (S + "writer.hpp", "how == durability::two_sync || slot.end_offset - durable_end > "
-         "unsynced_limit", "how == durability::two_sync"),
-        (S + "writer.hpp", "        slot.verify_from = durable_end;",
+        (S + "tenure.hpp", "what.unsummed || slot.end_offset - durable_end > "
+         "unsynced_limit", "what.unsummed"),
+        (S + "tenure.hpp", "            slot.verify_from = durable_end;",
          "        slot.verify_from = slot.end_offset - durable_end > unsynced_limit\n"
          "                               ? slot.end_offset\n"
          "                               : durable_end;")),
     bug("no_reread", "a writer goes on from what its handle saw last",
-        (S + "writer.hpp", "if (base_->at() != record_of(newest) || "
-         "base_->image().identity != file_.image->identity) {", "if (false) {")),
+        (S + "tenure.hpp", "if (newest_->at() != record_of(newest) || "
+         "newest_->image().identity != file_.image->identity) {", "if (false) {")),
     bug("visible_too_early", "readers are shown a commit before its sync",
-        (S + "writer.hpp", "    slots_.write_slot(slot);\n    if (how != durability::lazy)",
-         "    slots_.write_slot(slot);\n    slots_.set_visible(store_type::visible_of(state));\n"
-         "    slots_.write_page(true);\n    if (how != durability::lazy)")),
+        (S + "tenure.hpp", "    if (what.to_sync) slots_.sync(guard);",
+         "    slots_.set_visible(store_type::visible_of(state));\n"
+         "    slots_.write_page(true);\n    if (what.to_sync) slots_.sync(guard);")),
     bug("sync_tells_nobody", "sync() does not tell readers",
-        (S + "writer.hpp", "    slots_.show(store_type::visible_of(*base_));\n", "")),
+        (S + "tenure.hpp", "    slots_.show(store_type::visible_of(*newest_));\n", "")),
     bug("trim_too_much", "closing cuts off the last transaction",
-        (S + "writer.hpp", "if (file_.storage->size() > end_offset) "
+        (S + "tenure.hpp", "if (file_.storage->size() > end_offset) "
          "file_.storage->truncate(end_offset);",
          "if (file_.storage->size() > end_offset - 8) file_.storage->truncate(end_offset - 8);")),
     bug("extent_skipped", "compaction leaves a value where it was",
@@ -191,6 +191,19 @@ CODE = [
     bug("edit_skipped", "an edit of the last key of a leaf is not made",
         ("tree/apply.hpp", "            if (!edits_.done() && edits_.key() == key) {\n",
          "            if (!edits_.done() && edits_.key() == key && i + 1 < leaf.count()) {\n")),
+    bug("group_begins_behind", "a transaction begins from what is settled, not what is appended",
+        (S + "writer.hpp", "base_ = tenure_->newest();", "base_ = owner_->shown();")),
+    bug("group_acknowledged_early", "a commit is durable when a slot names it",
+        (S + "tenure.hpp", "shown_id_ : slots_.durable().commit_id",
+         "shown_id_ : slots_.newest().commit_id")),
+    bug("group_forgets_promises", "a lazy leader does not sync for those it settles with its own",
+        (S + "tenure.hpp", "appended_.to_sync || how != durability::lazy", "false")),
+    bug("group_unsummed", "a leader claims bytes without a sum that were not synced",
+        (S + "tenure.hpp", "appended_.unsummed || how == durability::two_sync",
+         "how == durability::two_sync")),
+    bug("group_overwritten", "the next transaction's bytes begin where the settled ones end",
+        (S + "tenure.hpp", "    append_offset_ = behind(state->limit_offset());\n",
+         "    append_offset_ = behind(slots_.newest().end_offset);\n")),
 ]
 
 ALL = PROTOCOL + CODE

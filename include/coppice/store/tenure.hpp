@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/store/tenure.hpp: the time for which a handle has the lock, and its commits in it.
+// Owns: what is newest under the lock, the order of durability (`make_newest`), the group of
+//   commits that one sync serves, what is done before the first append (R4, R6, R8), and what is
+//   poisoned (R5).
+// Invariants: the lock is held from construction to destruction, and whoever has appended keeps the
+//   tenure until its commit is settled. No slot is written while a sync is under way (R3); nothing
+//   is written before `prepare`, nor after a failed sync. Functions that say so need the turn; the
+//   others may be called by any thread.
+
+#include <coppice/error.hpp>
+#include <coppice/format/live_page.hpp>
+#include <coppice/storage/concepts.hpp>
+#include <coppice/store/recovery.hpp>
+#include <coppice/store/slot_keeper.hpp>
+#include <coppice/store/store.hpp>
+#include <coppice/store/takeover.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+namespace coppice::inline COPPICE_ABI::store {
+
+/// A stretch of time in which only this handle writes to the file.
+template <storage::medium Medium> class tenure {
+  public:
+    using store_type = store<Medium>;
+    using storage_type = typename Medium::storage_type;
+    using lock_type = typename Medium::lock_type;
+    using file_type = opened_file<storage_type>;
+
+    /// Finds the newest state. REQUIRES: the turn and the lock. @throws error; the lock stays held
+    explicit tenure(std::shared_ptr<store_type> owner) : owner_(std::move(owner)) { examine(); }
+    tenure(tenure const&) = delete;
+    tenure& operator=(tenure const&) = delete;
+    /// Says idle, and gives the lock back.
+    ~tenure() {
+        if (slots_.busy() && !poisoned_) {
+            try {
+                slots_.write_page(false);
+            } catch (std::exception const&) { // busy only makes the next writer look closely
+            }
+        }
+        owner_->lock()->release();
+        owner_->manners().after_release(courtesy::clock::now());
+    }
+
+    // ---- with the turn ---------------------------------------------------------------------
+
+    /// The newest state, that the next transaction begins from: maybe not settled yet.
+    [[nodiscard]] revision_ptr const& newest() const noexcept { return newest_; }
+    [[nodiscard]] file_type& file() noexcept { return file_; }
+    [[nodiscard]] std::uint64_t append_offset() const noexcept { return append_offset_; }
+    [[nodiscard]] std::uint64_t next_id() const noexcept { return last_id_ + 1; }
+    /// A slot for a fresh file. REQUIRES: all is settled.
+    [[nodiscard]] superblock next_slot() const noexcept { return slots_.next_slot(); }
+
+    /// What a writer owes to those before it, done before its own first byte (R4, R6, R8).
+    void prepare() {
+        if (!prepared_) prepare(guard_type(mutex_));
+    }
+    /// @throws errc::lock_lost unless the lock and the slots are still as this handle found or
+    ///   wrote them
+    void check_undisturbed();
+    /// Takes note of a state whose bytes were appended. The next transaction begins from it.
+    void append(revision_ptr const& state, durability how);
+    /// Makes everything that is appended durable. One sync, or none where there is nothing to do.
+    void sync();
+    /// Shows a fresh file that stands at the path now instead of the old one. REQUIRES: `sync`.
+    void adopt(file_type fresh, superblock const& slot, revision_ptr const& state);
+    /// Cuts off what was written ahead or left behind the newest state. Only when all is well.
+    void trim();
+
+    // ---- any thread ------------------------------------------------------------------------
+
+    /// Waits until a state that was appended has what it was promised. Whoever finds nobody at work
+    /// does it for all who wait; while it waits for the device, others may append.
+    /// @throws errc::sync_failed when a sync or slot write failed: the outcome is unknown
+    void settle(revision const& state, durability how) {
+        guard_type guard(mutex_);
+        settle(guard, state.record().commit_id, how);
+    }
+    /// @throws errc::sync_failed after a failure
+    void check_sound() {
+        guard_type const guard(mutex_);
+        require_sound();
+    }
+    /// Counts those who keep the tenure without waiting: it does not end before they do.
+    void hold_open(int by) noexcept { holders_.fetch_add(by, std::memory_order_relaxed); }
+    [[nodiscard]] bool is_held_open() const noexcept {
+        return holders_.load(std::memory_order_relaxed) != 0;
+    }
+
+  private:
+    using guard_type = std::unique_lock<std::mutex>;
+
+    /// What one leader settles: a state, with all those before it.
+    struct batch {
+        revision_ptr state;
+        file_type file;
+        bool to_sync = false;  ///< one of them was promised to survive a power cut
+        bool unsummed = false; ///< one of them must be on the device before a slot covers it
+    };
+
+    void examine();
+    void lead(guard_type& guard, durability how);
+    void prepare(guard_type const& guard);
+    void settle(guard_type& guard, std::uint64_t id, durability how);
+    void make_newest(guard_type& guard, batch const& what);
+    /// A slot that names a state; what is to be verified with it is still to be said.
+    [[nodiscard]] superblock slot_for(revision const& state) const {
+        auto slot = slots_.next_slot();
+        slot.commit_id = state.record().commit_id;
+        slot.record_offset = state.at().offset;
+        slot.record_bytes = static_cast<std::uint32_t>(format::encoded_bytes(state.record()));
+        slot.record_checksum = state.at().checksum;
+        slot.end_offset = state.limit_offset();
+        return slot;
+    }
+    /// Where one may write behind what ends there. With padding no block is shared, also with what
+    /// was not padded itself.
+    [[nodiscard]] std::uint64_t behind(std::uint64_t end_offset) const noexcept {
+        auto const over = owner_->chosen().pad_commits ? end_offset % format::block_bytes : 0;
+        return over == 0 ? end_offset : end_offset - over + format::block_bytes;
+    }
+    void require_sound() const {
+        if (poisoned_) throw error(errc::sync_failed, "an earlier sync failed", owner_->path());
+    }
+
+    /// Runs what must not fail halfway. A failure ends writing on this file in this process (R5).
+    template <typename Step> void critical(Step step) {
+        try {
+            step();
+        } catch (std::exception const& e) {
+            poisoned_ = true;
+            owner_->lock()->poison();
+            throw error(errc::sync_failed, e.what(), owner_->path());
+        }
+    }
+
+    std::shared_ptr<store_type> owner_;
+    std::atomic<int> holders_{0};
+
+    // Of those who have the turn.
+    file_type file_;
+    revision_ptr newest_;
+    takeover_plan plan_;
+    std::uint64_t append_offset_ = 0;
+    std::uint64_t last_id_ = 0;
+    bool prepared_ = false;
+
+    // Of all, under the mutex; the slots are written by the leader alone.
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    slot_keeper<storage_type, lock_type> slots_;
+    batch appended_;             // what the next leader has to settle
+    std::uint64_t shown_id_ = 0; // of the newest state that a leader has shown
+    bool leading_ = false;
+    bool poisoned_ = false;
+};
+
+/// Looks at everything anew: others may have written since this handle last looked.
+template <storage::medium Medium> void tenure<Medium>::examine() {
+    auto& store = *owner_;
+    if (store.lock()->poison_count() != store.poison_count()) {
+        throw error(errc::sync_failed,
+                    "an earlier sync of this file failed in this process; open it again",
+                    store.path());
+    }
+    file_ = store.file();
+    switch (store.medium().compare(*file_.storage)) {
+    case storage::standing::missing:
+        throw error(errc::file_missing, "a write transaction", store.path());
+    case storage::standing::replaced: file_ = store.reopen(storage::access::read_write); break;
+    case storage::standing::same: break;
+    }
+    auto const page = store.believed_page(file_);
+    auto found = recover(*file_.storage, file_.header(), page && !page->busy, store.path());
+    plan_ =
+        plan_takeover(found, page, store.lock()->identity().boot_id, store.page_of_other_boot());
+    slots_ = {file_, store.lock(), found, plan_, page};
+    last_id_ = slots_.last_id();
+    if (std::max(slots_.last_counter(), last_id_) >= format::max_counter) {
+        throw error(errc::corrupt, "the counters of the database are exhausted", store.path());
+    }
+    append_offset_ = behind(plan_.append_offset);
+    auto const& newest = slots_.newest();
+    newest_ = store.shown();
+    if (newest_->at() != record_of(newest) || newest_->image().identity != file_.image->identity) {
+        newest_ = file_.state(std::move(found.record), record_of(newest), newest.end_offset);
+    }
+    if (!page) slots_.set_visible(store_type::visible_of(*newest_));
+    appended_ = {newest_, file_};
+}
+
+template <storage::medium Medium> void tenure<Medium>::prepare(guard_type const& /*held*/) {
+    if (prepared_) return;
+    auto& medium = owner_->medium();
+    owner_->lock()->check_held();
+    static_cast<void>(medium.discard_fresh());
+    slots_.write_page(true);
+    critical([&] {
+        if (!slots_.name_synced()) {
+            medium.sync_name();
+            slots_.set_name_synced();
+        }
+        carry_out(plan_, *file_.storage, slots_.newest(), slots_.newest_index());
+        if (plan_.must_sync) file_.storage->sync();
+        slots_.set_visible(store_type::visible_of(*newest_));
+        if (!plan_.marked) slots_.mark_durable();
+    });
+    for (unsigned i = 0; i < 2; ++i) {
+        if (plan_.zero[i]) slots_.forget_slot(i);
+    }
+    plan_ = {};
+    plan_.marked = true;
+    prepared_ = true;
+}
+
+/// Between the look at the slots and the write of one, nobody else may have written.
+template <storage::medium Medium> void tenure<Medium>::check_undisturbed() {
+    guard_type const guard(mutex_);
+    require_sound();
+    owner_->lock()->check_held();
+    if (read_slots(*file_.storage, file_.header()) != slots_.slots()) {
+        throw error(errc::lock_lost, "another writer has committed under this one's lock",
+                    owner_->path());
+    }
+}
+
+template <storage::medium Medium>
+void tenure<Medium>::append(revision_ptr const& state, durability how) {
+    newest_ = state;
+    last_id_ = state->record().commit_id;
+    append_offset_ = behind(state->limit_offset());
+    guard_type const guard(mutex_);
+    appended_ = {state, file_, appended_.to_sync || how != durability::lazy,
+                 appended_.unsummed || how == durability::two_sync};
+}
+
+template <storage::medium Medium>
+void tenure<Medium>::settle(guard_type& guard, std::uint64_t id, durability how) {
+    // The slot of a leader that still waits for the device is not yet to be seen.
+    auto const is_settled = [&] {
+        return id <= (how == durability::lazy ? shown_id_ : slots_.durable().commit_id);
+    };
+    while (!is_settled()) {
+        require_sound();
+        if (leading_) {
+            changed_.wait(guard);
+        } else {
+            lead(guard, how);
+        }
+    }
+}
+
+/// Settles all that is appended now, with one sync or none, and tells everyone.
+template <storage::medium Medium> void tenure<Medium>::lead(guard_type& guard, durability how) {
+    struct leader {
+        tenure& of;
+        explicit leader(tenure& tenure) noexcept : of(tenure) { of.leading_ = true; }
+        ~leader() {
+            of.leading_ = false;
+            of.changed_.notify_all();
+        }
+    } const role(*this);
+    auto all = std::exchange(appended_, {appended_.state, appended_.file});
+    all.to_sync = all.to_sync || how != durability::lazy;
+    critical([&] { make_newest(guard, all); });
+    owner_->publish(all.state, all.file);
+    shown_id_ = all.state->record().commit_id;
+}
+
+/// The order of durability. The bytes of the transactions are written already. `sync` commits
+/// share one sync, after the slot; `two_sync` takes one before it too, so that the slot has nothing
+/// to verify; `lazy` takes none, unless too much would be left unsynced. Then everyone is told: of
+/// a lazy commit only when those before it have what they were promised.
+template <storage::medium Medium>
+void tenure<Medium>::make_newest(guard_type& guard, batch const& what) {
+    auto const& state = *what.state;
+    if (!slots_.busy()) slots_.write_page(true);
+    if (state.at() != record_of(slots_.newest())) {
+        auto slot = slot_for(state);
+        auto const durable_end = behind(slots_.durable().end_offset);
+        auto const unsynced_limit = owner_->chosen().unsynced_limit_bytes;
+        if (what.unsummed || slot.end_offset - durable_end > unsynced_limit) {
+            slots_.sync(guard);
+            slot.verify_from = slot.end_offset;
+        } else {
+            slot.verify_from = durable_end;
+        }
+        slots_.write_slot(slot);
+    }
+    if (what.to_sync) slots_.sync(guard);
+    slots_.set_visible(store_type::visible_of(state));
+    slots_.write_page(false);
+}
+
+template <storage::medium Medium> void tenure<Medium>::sync() {
+    guard_type guard(mutex_);
+    if (plan_.needed() || !slots_.all_durable()) prepare(guard);
+    settle(guard, newest_->record().commit_id, durability::sync);
+    // Whoever made it durable may have died before telling anybody.
+    slots_.show(store_type::visible_of(*newest_));
+}
+
+template <storage::medium Medium>
+void tenure<Medium>::adopt(file_type fresh, superblock const& slot, revision_ptr const& state) {
+    guard_type const guard(mutex_);
+    file_ = std::move(fresh);
+    critical([&] {
+        owner_->medium().sync_name();
+        slots_.move_to(file_, slot);
+        slots_.set_visible(store_type::visible_of(*state));
+        slots_.mark_durable();
+        slots_.write_page(false);
+    });
+    newest_ = state;
+    last_id_ = slots_.last_id();
+    append_offset_ = behind(slots_.newest().end_offset);
+    plan_ = {};
+    plan_.marked = true;
+    owner_->publish(state, file_);
+}
+
+template <storage::medium Medium> void tenure<Medium>::trim() {
+    guard_type const guard(mutex_);
+    auto const settled = newest_->record().commit_id <= slots_.newest().commit_id;
+    if (plan_.needed() || poisoned_ || leading_ || !settled) return;
+    auto end_offset = slots_.newest().end_offset;
+    for (auto const& seen : slots_.slots().slots) {
+        if (seen.state == slot_state::broken) return;
+        end_offset = std::max(end_offset, seen.slot.end_offset);
+    }
+    owner_->lock()->check_held();
+    if (file_.storage->size() > end_offset) file_.storage->truncate(end_offset);
+}
+
+} // namespace coppice::inline COPPICE_ABI::store
