@@ -79,12 +79,16 @@ TEST_CASE("several keys at once are found as each of them alone") {
 TEST_CASE("all nodes of a level are asked for before the first of them is opened") {
     grove::bench bench{grove::tiny};
     auto const built = bench.build(grove::numbered_content(1000));
-    REQUIRE(built.height == 4);
+    REQUIRE(built.height >= 4);
     told_source source;
     std::vector<std::string_view> const keys{"key00000001", "key00000500", "key00000999"};
     for (auto const& each : found(source, built, keys)) CHECK(each);
     // The root is there already; each node below it has been asked for when it is opened.
-    CHECK(source.calls == "3+3+3+2+2+2+1+1+1+000");
+    std::string expected;
+    for (unsigned level = built.height; --level > 0;) {
+        for (unsigned i = 0; i < 3; ++i) expected += std::to_string(level) + '+';
+    }
+    CHECK(source.calls == expected + "000");
     auto const& opened = source.opened_nodes;
     CHECK(std::vector(opened.begin() + 3, opened.end()) == source.expected);
 }
