@@ -99,3 +99,30 @@ TEST_CASE("many threads load while one stores: nobody sees a dead object or goes
     }
     CHECK(alive == 0);
 }
+
+TEST_CASE("many threads load while one empties the cell and fills it again") {
+    constexpr std::uint64_t stores = 20'000;
+    {
+        published<thing> cell;
+        std::atomic<bool> enough{false};
+        std::atomic<std::uint64_t> wrong{0};
+        std::vector<std::thread> threads;
+        for (int i = 0; i < 3; ++i) {
+            threads.emplace_back([&] {
+                while (!enough) {
+                    auto const now = cell.load();
+                    if (now && now->again != ~now->number) wrong.fetch_add(1);
+                }
+            });
+        }
+        for (std::uint64_t i = 1; i <= stores; ++i) {
+            cell.store(make(i));
+            cell.store({});
+        }
+        enough = true;
+        for (auto& each : threads) each.join();
+        CHECK(wrong == 0);
+        CHECK(alive == 0);
+    }
+    CHECK(alive == 0);
+}
