@@ -193,6 +193,11 @@ std::vector<lie> lies_about_the_commit() {
         field("a previous record that is none", 80, 12296),
         field("an index that does not follow", 112, 1000),
         field("a time before its predecessor's", 24, 1),
+        {"an index that is one too small",
+         [](file_bytes& f) {
+             auto const at = forged::newest_record(f) + 112;
+             forged::store(f, at, forged::load<std::uint64_t>(f, at) - 1);
+         }},
         {"a tree of 41 levels",
          [](file_bytes& f) { f[forged::newest_record(f) + 6] = std::byte{41}; }},
         {"a tree one level too high",

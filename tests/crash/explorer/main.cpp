@@ -150,7 +150,7 @@ int exhaustive_in_parts(settings const& chosen) {
             if (kept.is_done(part, unit)) return true;
             try {
                 // A set for each unit, so that its result is the same whoever does it, and when.
-                explorer::distinct_set images(std::size_t{32} << 20U);
+                explorer::distinct_set images(std::size_t{1} << 20U);
                 explorer::counters seen(images);
                 work(seen, unit);
                 kept.add(part, unit, {seen.histories, images.count(), seen.sum});
