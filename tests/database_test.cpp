@@ -466,6 +466,16 @@ TEMPLATE_TEST_CASE("two handles take turns, and each sees what the other did", "
     on->update([](auto& mine) { mine.put("n", "goes on"); });
 }
 
+TEST_CASE("a handle that has read on in a compacted file can write to it") {
+    test_database<in_file> on;
+    auto other = on.another();
+    on->update([](auto& txn) { txn.put("a", "1"); });
+    other.compact();
+    CHECK(on->get("a") == "1"); // moves over to the file that stands there now
+    on->update([](auto& txn) { txn.put("b", "2"); });
+    CHECK(other.get("b") == "2");
+}
+
 TEMPLATE_TEST_CASE("a handle that is assigned to is closed first, and one to itself is kept", "",
                    in_file, in_memory) {
     std::vector<std::string> told;

@@ -7,9 +7,11 @@
 #include <catch2/catch.hpp>
 #include <damaged_file.hpp>
 #include <hostile_reader.hpp>
+#include <small_stack.hpp>
 
 #include <cstdio>
 #include <functional>
+#include <vector>
 
 #include <sys/resource.h>
 
@@ -191,6 +193,11 @@ std::vector<lie> lies_about_the_commit() {
         field("a previous record that is none", 80, 12296),
         field("an index that does not follow", 112, 1000),
         field("a time before its predecessor's", 24, 1),
+        {"an index that is one too small",
+         [](file_bytes& f) {
+             auto const at = forged::newest_record(f) + 112;
+             forged::store(f, at, forged::load<std::uint64_t>(f, at) - 1);
+         }},
         {"a tree of 41 levels",
          [](file_bytes& f) { f[forged::newest_record(f) + 6] = std::byte{41}; }},
         {"a tree one level too high",
@@ -243,14 +250,16 @@ TEST_CASE("check() reports commits that contradict themselves") {
     CHECK(believe(lies_about_the_commit()) == 0);
 }
 
-TEST_CASE("a tree whose nodes are shared a billion times is found out in no time") {
-    // Each level names the level below it twice. Such a file is small, and its entries are 2^30.
+namespace {
+
+/// Each level names the level below it twice. Such a file is small, and its entries are many.
+file_bytes shared_tree(unsigned levels) {
     auto file = sample().file;
     auto const leaf = nth_part(file, "leaf", 0, 0);
     auto below = hot_of(leaf);
     std::uint64_t entries = forged::load<std::uint16_t>(file, leaf.offset + 2);
     auto bytes = leaf.size;
-    for (std::uint8_t level = 1; level < 30; ++level) {
+    for (unsigned level = 1; level < levels; ++level) {
         format::inner_item const items[] = {{"", {{below, 0}, entries, bytes}},
                                             {"m", {{below, 0}, entries, bytes}}};
         std::vector<std::byte> node(format::inner_node_bytes(items));
@@ -263,7 +272,7 @@ TEST_CASE("a tree whose nodes are shared a billion times is found out in no time
     format::commit_record record;
     record.commit_id = 9;
     record.time_us = 9;
-    record.user = {{{below, 0}, entries, bytes}, 30};
+    record.user = {{{below, 0}, entries, bytes}, static_cast<std::uint8_t>(levels)};
     record.begin_offset = 12288;
     record.data_summed = false;
     auto const image = format::encode(record);
@@ -277,9 +286,27 @@ TEST_CASE("a tree whose nodes are shared a billion times is found out in no time
     auto const encoded = format::encode(slot);
     std::copy(encoded.begin(), encoded.end(), file.begin() + 4096);
     forged::fix_checksums(file);
-    auto const result = ask(file);
+    return file;
+}
+
+} // namespace
+
+TEST_CASE("a tree whose nodes are shared a billion times is found out in no time") {
+    auto const result = ask(shared_tree(30));
     CHECK(result.opened);
     CHECK_FALSE(result.clean);
+}
+
+TEST_CASE("the tallest tree there can be may be asked for everything with a stack of 64 KiB") {
+    if (workbench::skip_small_stacks()) return;
+    auto const tallest = shared_tree(format::max_height);
+    hostile::outcome result;
+    workbench::with_stack(std::size_t{64} << 10U, [&] { result = ask(tallest); });
+    CHECK(result.opened);
+    CHECK_FALSE(result.clean);
+    // One level more is no tree: the commit before it is taken.
+    CHECK(ask(shared_tree(format::max_height + 1)).older);
+    CHECK_FALSE(result.older);
 }
 
 TEST_CASE("a slot that names an end far behind the file does not make the file grow to it") {

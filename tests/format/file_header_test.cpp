@@ -33,6 +33,13 @@ std::optional<errc> refused(coppice::bytes block) {
     }
 }
 
+/// A header that differs in one field.
+template <typename Change> file_header with(Change change) {
+    auto header = some_header();
+    change(header);
+    return header;
+}
+
 /// The block with a checksum that holds.
 std::array<std::byte, format::block_bytes> sealed(
     std::array<std::byte, format::block_bytes> block) {
@@ -112,4 +119,13 @@ TEST_CASE("a file of another kind is no database, whatever follows") {
     CHECK(refused(zeros) == errc::not_a_database);
     CHECK(refused({}) == errc::not_a_database);
     CHECK(refused(coppice::as_bytes("SQLite format 3")) == errc::not_a_database);
+}
+
+TEST_CASE("headers are the same where every field is") {
+    CHECK(some_header() == some_header());
+    CHECK_FALSE(with([](auto& header) { header.uuid[15] ^= std::byte{1}; }) == some_header());
+    CHECK_FALSE(with([](auto& header) { ++header.generation; }) == some_header());
+    CHECK_FALSE(with([](auto& header) { ++header.nodes.leaf_bytes; }) == some_header());
+    CHECK_FALSE(with([](auto& header) { ++header.nodes.inner_bytes; }) == some_header());
+    CHECK_FALSE(with([](auto& header) { ++header.nodes.inline_value_bytes; }) == some_header());
 }

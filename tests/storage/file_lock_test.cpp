@@ -75,11 +75,26 @@ std::array<std::uint64_t, 4> owner_in(fs::path const& lock_file) {
     return words;
 }
 
-/// Writes the record as a second copy of the library in this process would.
-void plant_owner(fs::path const& lock_file, std::array<std::uint64_t, 4> words) {
+/// Pid, start time, token and image as they stand in a file (docs/format.md, section 9).
+std::array<std::uint64_t, 4> in_file(std::array<std::uint64_t, 4> words) {
+    std::uint64_t bound = 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+        bound = (bound ^ words[i]) * 0x9E37'79B9'7F4A'7C15U;
+        bound ^= bound >> 32U;
+    }
+    words[3] ^= bound;
+    return words;
+}
+
+void plant_words(fs::path const& lock_file, std::array<std::uint64_t, 4> words) {
     std::fstream file(lock_file, std::ios::binary | std::ios::in | std::ios::out);
     file.seekp(owner_offset);
     file.write(reinterpret_cast<char const*>(words.data()), sizeof words);
+}
+
+/// Writes the record as a second copy of the library in this process would.
+void plant_owner(fs::path const& lock_file, std::array<std::uint64_t, 4> const& words) {
+    plant_words(lock_file, in_file(words));
 }
 
 std::array<std::uint64_t, 4> second_copy_of_this_process() {
@@ -99,7 +114,8 @@ class second_copy_with_lock {
         whole.l_type = F_WRLCK;
         REQUIRE(::fcntl(file_.get(), F_SETLK, &whole) == 0);
     }
-    void write_record(std::array<std::uint64_t, 4> const& words) {
+    void write_record(std::array<std::uint64_t, 4> const& record) {
+        auto const words = in_file(record);
         posix::write_at(file_.get(), owner_offset, std::as_bytes(std::span(words)), "x");
     }
 
@@ -395,6 +411,32 @@ TEST_CASE("an owner of another process, program or boot is not a second copy") {
         auto changed = other;
         ++changed[word];
         plant_owner(here / "a.lock", changed);
+        CHECK(try_lock(here / "a"));
+    }
+}
+
+// Two children of one process, started in the same tick of the clock, differ in pid and token
+// alone. Where one read the record while the other one wrote it, it could see its own pid with the
+// other's token, and was told that a second copy of the library is in it. Now and then the test of
+// processes below failed with that.
+TEST_CASE("words of two owners are no third one, and no second copy") {
+    workbench::folder const here;
+    auto const& mine = coppice::storage::current_process();
+    std::array<std::uint64_t, 4> const own{mine.identity.pid, mine.identity.start_time,
+                                           mine.identity.token, mine.image};
+    auto sibling = own;
+    ++sibling[0];
+    sibling[2] ^= 0x55U;
+    auto const ours = in_file(own);
+    auto const theirs = in_file(sibling);
+    for (unsigned mixture = 0; mixture < 16; ++mixture) {
+        { auto const makes_it = file_medium(here / "a", false).lock(); }
+        auto words = ours;
+        for (std::size_t i = 0; i < 4; ++i) {
+            if ((mixture >> i & 1U) != 0) words[i] = theirs[i];
+        }
+        plant_words(here / "a.lock", words);
+        CAPTURE(mixture);
         CHECK(try_lock(here / "a"));
     }
 }

@@ -102,6 +102,9 @@ TEST_CASE("a node is handed out if place, size, checksum, shape and level are th
     CHECK(refused(node_ref::at(on.limit(), 8, 0), 0));
     CHECK(refused({root.hot | 0x7FFFFU, root.checksum}, on.level()));
     CHECK(refused({root.hot & ~std::uint64_t{0x7FFFF}, 0}, on.level()));
+    // Nothing at all, with the checksum of nothing.
+    auto const nothing = format::checksum(bytes{});
+    CHECK(refused({root.hot & ~std::uint64_t{0x7FFFF}, nothing}, on.level()));
     // The level is looked at each time, also of a node that was verified.
     CHECK(kind_of([&] { static_cast<void>(image.node(root, 0, on.limit())); }) == errc::corrupt);
 }
@@ -148,9 +151,23 @@ TEST_CASE("a part of a long value verifies its table and the pieces it touches, 
     CHECK(kind_of([&] { static_cast<void>(image.value(extent, on.limit())); }) == errc::corrupt);
     CHECK(part(image, mib, 0).empty());
     CHECK(part(on.fresh(verify::never), mib + 5, 1)[0] != text[std::size_t{mib + 5}]);
+    auto const every = on.fresh(verify::every_read);
+    CHECK((part(every, 0, 5) == std::string_view(text).substr(0, 5)));
     on.flip(begin + mib + 5);
     on.flip(extent.offset + 16); // in the table, for the third piece
     CHECK(kind_of([&] { static_cast<void>(part(on.fresh(), 0, 1)); }) == errc::corrupt);
+    // The table is verified once, or each time.
+    CHECK((part(image, 0, 5) == std::string_view(text).substr(0, 5)));
+    CHECK(kind_of([&] { static_cast<void>(part(every, 0, 5)); }) == errc::corrupt);
+}
+
+TEST_CASE("asking for a node ahead touches nothing, whatever the reference names") {
+    bench on("v");
+    auto const image = on.fresh();
+    image.prefetch(on.root());
+    image.prefetch(node_ref::at(image.map.size_bytes, 128, 0));
+    image.prefetch(node_ref::at(format::max_file_bytes - 8, format::max_node_bytes, 0));
+    CHECK_FALSE(image.verified->contains(on.root().hot));
 }
 
 TEST_CASE("a short value out of line is verified as a whole") {

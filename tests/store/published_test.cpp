@@ -99,3 +99,37 @@ TEST_CASE("many threads load while one stores: nobody sees a dead object or goes
     }
     CHECK(alive == 0);
 }
+
+// An object that is replaced and comes back has the same address, but its count of loads begins
+// anew. A load that was under way all the time took one off a count of 0, and the address was gone.
+TEST_CASE("an object may be published again, and the cell emptied, while many threads load") {
+    constexpr std::uint64_t rounds = 20'000;
+    for (bool const emptied : {true, false}) {
+        auto const one = make(1);
+        auto const other = emptied ? ref_ptr<thing>() : make(2);
+        {
+            published<thing> cell;
+            cell.store(other);
+            std::atomic<bool> enough{false};
+            std::atomic<std::uint64_t> wrong{0};
+            std::vector<std::thread> threads;
+            for (int i = 0; i < 3; ++i) {
+                threads.emplace_back([&] {
+                    while (!enough) {
+                        auto const now = cell.load();
+                        if (now.get() != one.get() && now.get() != other.get()) wrong.fetch_add(1);
+                    }
+                });
+            }
+            for (std::uint64_t i = 0; i < rounds; ++i) {
+                cell.store(one);
+                cell.store(other);
+            }
+            enough = true;
+            for (auto& each : threads) each.join();
+            CHECK(wrong == 0);
+        }
+        CHECK(alive == (emptied ? 1 : 2));
+    }
+    CHECK(alive == 0);
+}

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 using namespace coppice;
@@ -218,6 +219,64 @@ TEST_CASE("where the bytes are vouched for the chain is not checked, but the end
     CHECK(recover(damaged, false).record.commit_id == 2);
     damaged.resize(damaged.size() - 8);
     CHECK(recover(damaged, true).record.commit_id == 2);
+}
+
+TEST_CASE("a slot that names more bytes than its record has does not hold") {
+    auto file = after({synced, synced});
+    auto const found = recover(file);
+    auto slot = found.slot();
+    slot.record_bytes += 8;
+    slot.end_offset += 8;
+    file.resize(std::max(file.size(), static_cast<std::size_t>(slot.end_offset)));
+    put_slot(file, found.index, slot);
+    CHECK(recover(file).record.commit_id == 2);
+    CHECK(recover(file).rejected[found.index]);
+}
+
+TEST_CASE("a chain may begin with the first record of the file, if that is summed") {
+    auto file = after({});
+    auto const found = recover(file);
+    auto record = found.record;
+    REQUIRE(record.previous.is_null());
+    auto slot = found.slot();
+    REQUIRE(slot.record_offset == format::data_begin_offset);
+    slot.verify_from = format::data_begin_offset;
+    for (auto const& [summed, sum, holds] : {std::tuple{true, format::checksum(bytes{}), true},
+                                             {true, std::uint64_t{1}, false},
+                                             {false, std::uint64_t{0}, false}}) {
+        record.data_summed = summed;
+        record.data_checksum = sum;
+        auto const image = format::encode(record);
+        REQUIRE(image.size() == slot.record_bytes);
+        std::copy(image.begin(), image.end(),
+                  file.begin() + static_cast<std::ptrdiff_t>(slot.record_offset));
+        slot.record_checksum = format::record_checksum(image);
+        put_slot(file, found.index, slot);
+        CHECK(found_in(file) == (holds ? 1U : 0U));
+    }
+}
+
+TEST_CASE("a file that becomes shorter while it is read is found to be cut short") {
+    auto const sound = after({synced, lazy, lazy});
+    auto const found = recover(sound);
+    auto const end = found.slot().end_offset;
+    struct shrinking {
+        file_bytes const& file;
+        std::uint64_t hidden_from; // what is read of [hidden_from, hidden_to) is not there any more
+        std::uint64_t hidden_to;
+        [[nodiscard]] std::uint64_t size() const { return file.size(); }
+        [[nodiscard]] std::size_t read(std::uint64_t offset, mutable_bytes to) const {
+            auto const hits = offset < hidden_to && offset + to.size() > hidden_from;
+            return hits ? 0 : view{file}.read(offset, to);
+        }
+    };
+    auto const taken = [&](std::uint64_t from, std::uint64_t to) {
+        return store::recover(shrinking{sound, from, to}, header_of(sound), false, "test")
+            .record.commit_id;
+    };
+    CHECK(taken(0, 0) == 4);
+    CHECK(taken(found.slot().verify_from, found.slot().verify_from + 1) == 2); // bytes to be summed
+    CHECK(taken(found.slot().record_offset, end) == 2);                        // the record
 }
 
 TEST_CASE("opening reads the commits that no sync vouches for, not the database") {

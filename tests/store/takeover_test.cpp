@@ -251,6 +251,26 @@ TEST_CASE("bytes that do not read as they were verified are not taken over") {
     CHECK(file.medium.told().log.empty());
 }
 
+TEST_CASE("a file that was cut short since it was verified is not taken over") {
+    lazy_file file;
+    auto const found = store::recover(*file.storage, file.header, false, "test");
+    auto const plan = file.plan(found);
+    file.storage->truncate(found.slot().end_offset - 8);
+    file.medium.told().begin_anew();
+    CHECK(kind_of([&] { store::carry_out(plan, *file.storage, found.slot(), found.index); }) ==
+          errc::corrupt);
+    CHECK(file.medium.told().log.empty());
+}
+
+TEST_CASE("there is nothing to do only where nothing must be synced and the page has its mark") {
+    store::takeover_plan plan;
+    CHECK(plan.needed());
+    plan.marked = true;
+    CHECK_FALSE(plan.needed());
+    plan.must_sync = true;
+    CHECK(plan.needed());
+}
+
 TEST_CASE("a slot that does not hold is zeroed as a whole block, and nothing else is written") {
     lazy_file file;
     auto found = store::recover(*file.storage, file.header, false, "test");

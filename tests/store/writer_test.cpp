@@ -4,15 +4,19 @@
 #include <faulty_medium.hpp>
 #include <kind_of.hpp>
 #include <test_database.hpp>
+#include <workbench.hpp>
 
 #include <catch2/catch.hpp>
 
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace coppice;
@@ -317,4 +321,40 @@ TEST_CASE("a record's time is above that of the one before it, and its skip goes
         CHECK(record.previous == states[i - 1]->at());
         CHECK(record.skip == states[static_cast<std::size_t>(format::skip_target(i))]->at());
     }
+}
+
+TEST_CASE("a copy that was put in the place of the file is what is written on") {
+    workbench::folder const here;
+    auto const path = here / "a.db";
+    database db(path, proving::tiny());
+    db.update([](auto& txn) { txn.put("a", "1"); });
+    auto const held = db.read();
+    // The same commit at the same place, in another file.
+    std::filesystem::copy_file(path, here / "copy");
+    std::filesystem::rename(here / "copy", path);
+    db.update([](auto& txn) { txn.put("b", "2"); });
+    CHECK(db.get("a") == "1");
+    CHECK(db.get("b") == "2");
+    CHECK(held.get("a") == "1");
+    CHECK_FALSE(held.contains("b"));
+    database const fresh(path, proving::tiny());
+    CHECK(fresh.get("b") == "2");
+    CHECK(fresh.check().clean());
+}
+
+TEST_CASE("a writer that does not know what became of its commit cuts nothing off") {
+    bench on{options{}};
+    on.put("a", "1");
+    auto const state = on.db->read().state();
+    auto const store = std::make_shared<store::store<faulty::medium>>(on.medium, on.chosen);
+    auto const session = store::writer<faulty::medium>::acquire(store, {});
+    auto const size = session->file().storage->size();
+    REQUIRE(size > state->limit_offset()); // zeros were written ahead
+    on.medium.told().fail_after(call::sync, 0);
+    CHECK(kind_of([&] {
+              static_cast<void>(session->commit(state->user(), durability::sync, {}));
+          }) == errc::sync_failed);
+    session->trim();
+    CHECK(session->file().storage->size() == size);
+    CHECK(on.medium.told().count(call::truncate) == 0);
 }

@@ -3,7 +3,8 @@
 // coppice/storage/boost_files.hpp: what stands between this room and Boost.Interprocess.
 // Owns: how Boost is made to open a file that is open already, and how its failures read here.
 // Invariants: Boost never sees a name that somebody could replace or that leads through a
-//   symbolic link; its descriptors are above 2 and closed on exec, which it does not see to.
+//   symbolic link; its descriptors are above 2 and closed on exec, which it does not see to. A
+//   program that another thread starts in between inherits one; no lock goes with it.
 
 #include <coppice/storage/posix.hpp>
 

@@ -37,7 +37,8 @@ struct lock_place {
     std::string path;
 };
 
-/// Who took the lock last: four little-endian words. All zero: nobody, or it ended well.
+/// Who took the lock last: four little-endian words, of which the last is stored bound to the
+/// others. All zero: nobody, or it ended well.
 struct owner_record {
     std::uint64_t pid = 0;
     std::uint64_t start_time = 0;
@@ -62,33 +63,54 @@ namespace detail {
     return swapped;
 }
 
+using owner_words = std::array<std::uint64_t, 4>;
+
+/// What the fourth word is combined with, so that words of two records never make a third one:
+/// children of one process may differ in pid and token alone. Zeros stay zeros.
+[[nodiscard]] constexpr std::uint64_t binding(owner_words const& words) noexcept {
+    std::uint64_t mixed = 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+        mixed = (mixed ^ words[i]) * 0x9E37'79B9'7F4A'7C15U;
+        mixed ^= mixed >> 32U;
+    }
+    return mixed;
+}
+
+[[nodiscard]] inline owner_words words_of(owner_record const& record) noexcept {
+    owner_words words{record.pid, record.start_time, record.token, 0};
+    words[3] = record.image ^ binding(words);
+    for (auto& word : words) word = little_endian(word);
+    return words;
+}
+/// What words say that were read from a file.
+[[nodiscard]] inline owner_record record_in(owner_words words) noexcept {
+    for (auto& word : words) word = little_endian(word);
+    return {words[0], words[1], words[2], words[3] ^ binding(words)};
+}
+
 } // namespace detail
 
 /// Reads the record; all zero where the file is too short to have one.
 [[nodiscard]] inline owner_record read_owner(int file, std::string const& path) {
-    std::array<std::uint64_t, 4> words{};
+    detail::owner_words words{};
     auto const got =
         posix::read_at(file, owner_record_offset, std::as_writable_bytes(std::span(words)), path);
-    if (got < sizeof words) return {};
-    for (auto& word : words) word = detail::little_endian(word);
-    return {words[0], words[1], words[2], words[3]};
+    return got < sizeof words ? owner_record() : detail::record_in(words);
 }
 
 /// The record at an 8-aligned place in a mapping of the file, which others may be writing: a torn
 /// one is nobody's name.
 [[nodiscard]] inline owner_record owner_at(std::byte const* at) noexcept {
-    std::array<std::uint64_t, 4> words{};
+    detail::owner_words words{};
     for (std::size_t i = 0; i < words.size(); ++i) {
         auto* const word = reinterpret_cast<std::uint64_t*>(const_cast<std::byte*>(at + 8 * i));
-        words[i] = detail::little_endian(
-            std::atomic_ref<std::uint64_t>(*word).load(std::memory_order_acquire));
+        words[i] = std::atomic_ref<std::uint64_t>(*word).load(std::memory_order_acquire);
     }
-    return {words[0], words[1], words[2], words[3]};
+    return detail::record_in(words);
 }
 
 inline void write_owner(int file, owner_record const& record, std::string const& path) {
-    std::array<std::uint64_t, 4> words{record.pid, record.start_time, record.token, record.image};
-    for (auto& word : words) word = detail::little_endian(word);
+    auto const words = detail::words_of(record);
     posix::write_at(file, owner_record_offset, std::as_bytes(std::span(words)), path);
 }
 

@@ -85,7 +85,9 @@ template <typename T> class published {
         auto word = word_.fetch_add(1, std::memory_order_acquire) + 1;
         auto const* const object = pointer(word);
         ref_ptr<T> result(object);
-        while (pointer(word) == object) {
+        // A count of 0 says that the object was replaced and is back: what this load has added went
+        // with it.
+        while (pointer(word) == object && loads_in(word) != 0) {
             if (word_.compare_exchange_weak(word, word - 1, std::memory_order_relaxed)) {
                 return result;
             }
@@ -103,8 +105,7 @@ template <typename T> class published {
         auto const old = word_.exchange(std::uint64_t{address} << 16U, std::memory_order_acq_rel);
         auto const* const object = pointer(old);
         if (object == nullptr) return;
-        auto const loads_under_way = static_cast<std::int64_t>(old & 0xFFFFU);
-        if (object->drop_references(cell_references - loads_under_way)) delete object;
+        if (object->drop_references(cell_references - loads_in(old))) delete object;
     }
 
   private:
@@ -114,6 +115,11 @@ template <typename T> class published {
 
     [[nodiscard]] static T const* pointer(std::uint64_t word) noexcept {
         return reinterpret_cast<T const*>(static_cast<std::uintptr_t>(word >> 16U));
+    }
+
+    /// How many loads of the object are under way.
+    [[nodiscard]] static std::int64_t loads_in(std::uint64_t word) noexcept {
+        return static_cast<std::int64_t>(word & 0xFFFFU);
     }
 
     mutable std::atomic<std::uint64_t> word_{0};

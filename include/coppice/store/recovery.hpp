@@ -196,9 +196,9 @@ template <readable Storage>
     while (candidate) {
         auto const& slot = slots[*candidate].slot;
         check_features(slot, path);
-        auto record = believe && slot.end_offset <= result.file_bytes
-                          ? read_record(storage, record_of(slot), slot.record_bytes)
-                          : verify_chain(storage, slot);
+        auto const vouched_for = believe && slot.end_offset <= result.file_bytes;
+        auto record = vouched_for ? read_record(storage, record_of(slot), slot.record_bytes)
+                                  : verify_chain(storage, slot);
         if (record) {
             result.index = *candidate;
             result.record = *std::move(record);

@@ -7,6 +7,7 @@
 //   replay      one random history, SEED:INDEX
 
 #include "exhaustive.hpp"
+#include "progress.hpp"
 #include "random_history.hpp"
 
 #include <CLI/CLI.hpp>
@@ -35,6 +36,8 @@ struct settings {
     unsigned shard = 0;
     unsigned shards = 1;
     std::string replay;
+    std::string state;       ///< file of what is done, so that one can go on
+    double most_minutes = 0; ///< begins no more units after so many; 0 is no limit
     std::size_t most_millions = 100;
 };
 
@@ -130,7 +133,56 @@ int random(settings const& chosen) {
     return found.count() == 0 ? 0 : 1;
 }
 
+/// The same as `exhaustive`, in units whose results are kept in a file: to be ended and gone on
+/// with.
+int exhaustive_in_parts(settings const& chosen) {
+    explorer::progress kept(chosen.state,
+                            "coppice_crash exhaustive, transactions " +
+                                std::to_string(chosen.transactions) +
+                                (chosen.twice ? ", double crashes" : ", single crashes"));
+    violations found;
+    auto const begin = clock_type::now();
+    bool complete = true;
+    auto const run = [&](std::string const& part, unsigned units, auto const& work) {
+        in_threads(chosen.threads, [&](std::uint64_t number) {
+            auto const unit = static_cast<unsigned>(number * chosen.shards + chosen.shard);
+            auto const late =
+                chosen.most_minutes != 0 && seconds_since(begin) >= chosen.most_minutes * 60;
+            if (unit >= units || late || found.count() >= 10) return false;
+            if (kept.is_done(part, unit)) return true;
+            try {
+                // A set for each unit, so that its result is the same whoever does it, and when.
+                explorer::distinct_set images(std::size_t{1} << 20U);
+                explorer::counters seen(images);
+                work(seen, unit);
+                kept.add(part, unit, {seen.histories, images.count(), seen.sum});
+            } catch (std::exception const& e) {
+                found.add(part + ", unit " + std::to_string(unit) + ": " + e.what());
+            }
+            return true;
+        });
+        auto const [done, all] = kept.total(part);
+        complete = complete && done == units;
+        std::printf("%s: %zu of %u units, %llu histories, %llu images (distinct within a unit), "
+                    "%zu violations, sum %016llx, %.0f s\n",
+                    part.c_str(), done, units, static_cast<unsigned long long>(all.histories),
+                    static_cast<unsigned long long>(all.images), found.count(),
+                    static_cast<unsigned long long>(all.sum), seconds_since(begin));
+        std::fflush(stdout);
+    };
+    run("short", explorer::enumeration::units(), [&](explorer::counters& seen, unsigned unit) {
+        explorer::enumeration(seen, chosen.twice).run_unit(unit, chosen.transactions);
+    });
+    run("mixed", explorer::enumeration::mixed_units(),
+        [&](explorer::counters& seen, unsigned unit) {
+            explorer::enumeration(seen, true).run_mixed(unit);
+        });
+    std::printf("%s\n", complete ? "complete" : "not complete: the same command goes on");
+    return found.count() == 0 ? 0 : 1;
+}
+
 int exhaustive(settings const& chosen) {
+    if (!chosen.state.empty()) return exhaustive_in_parts(chosen);
     explorer::distinct_set images(chosen.most_millions * 1'000'000);
     violations found;
     explorer::counters seen(images);
@@ -198,6 +250,8 @@ int main(int argc, char** argv) {
     all->add_flag("--double", chosen.twice, "every second crash of every first one as well");
     all->add_option("--shard", chosen.shard, "which part of the work");
     all->add_option("--shards", chosen.shards, "of how many")->check(CLI::PositiveNumber);
+    all->add_option("--state", chosen.state, "keeps what is done in this file, and goes on");
+    all->add_option("--minutes", chosen.most_minutes, "with --state: begins no more after so many");
     for (auto* const each : {by_chance, all}) {
         each->add_option("--threads", chosen.threads, "how many at once");
         each->add_option("--room", chosen.most_millions, "for so many million distinct images");
