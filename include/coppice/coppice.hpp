@@ -4,4 +4,5 @@
 // Owns: nothing. Four nouns: database, snapshot, transaction, cursor.
 
 #include <coppice/database.hpp>
+#include <coppice/diff.hpp>
 #include <coppice/version.hpp>

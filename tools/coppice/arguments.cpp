@@ -40,6 +40,12 @@ other control characters and bytes that are not UTF-8 are \xHH. --raw prints the
 With --json each line is {"key":...,"value":...}. A text that is not UTF-8 comes as base64 under
 another name: "key_base64" or "value_base64"; with --hex they are "key_hex" and "value_hex".)";
 
+constexpr std::string_view diff_footer = R"(
+What makes commit FROM commit TO, or the newest. One key a line: + key, value; - key, old value;
+~ key, old value, new value; with tabs between and escaped as scan does.
+With --json each line is {"key":...,"before":...,"after":...}, without what is not there.
+Costs as much as has changed, not as much as there is.)";
+
 constexpr std::string_view load_footer = R"(
 Reads what `coppice dump`, mdb_dump and db_dump write, with format=bytevalue or format=print.
 Everything is one transaction: of a dump that is cut short or malformed nothing is loaded. Sorted
@@ -85,8 +91,9 @@ CLI::Option* add(CLI::App& verb, std::string const& name, std::optional<Value>& 
 }
 
 /// CLI11 takes -1 for the largest number there is.
-void add_number(CLI::App& verb, std::string const& name, std::optional<std::uint64_t>& field,
-                std::string const& type, std::string const& help) {
+CLI::Option* add_number(CLI::App& verb, std::string const& name,
+                        std::optional<std::uint64_t>& field, std::string const& type,
+                        std::string const& help) {
     auto const read = [&field, name](std::string const& text) {
         std::uint64_t number = 0;
         auto const* const end = text.data() + text.size();
@@ -96,7 +103,7 @@ void add_number(CLI::App& verb, std::string const& name, std::optional<std::uint
         }
         field = number;
     };
-    verb.add_option_function<std::string>(name, read, help)->type_name(type);
+    return verb.add_option_function<std::string>(name, read, help)->type_name(type);
 }
 
 CLI::App& add_verb(CLI::App& all, arguments& to, std::string const& name, std::string const& help) {
@@ -177,6 +184,14 @@ void add_reading_verbs(CLI::App& all, arguments& to) {
     add_bounds(count, to);
     add_at(count, to);
     add_hex(count, to);
+
+    auto& diff = add_verb(all, to, "diff", "prints what has changed between two commits");
+    add_number(diff, "FROM", to.first, "", "the number of a commit (see log)")->required();
+    add_number(diff, "TO", to.last, "", "the number of a commit; else the newest");
+    add_bounds(diff, to);
+    add_json(diff, to, "JSON Lines");
+    add_hex(diff, to);
+    diff.footer(std::string(diff_footer));
 }
 
 void add_writing_verbs(CLI::App& all, arguments& to) {

@@ -23,6 +23,8 @@ struct arguments {
     std::optional<std::string> to;
     std::optional<std::string> prefix;
     std::optional<std::uint64_t> at;
+    std::optional<std::uint64_t> first;
+    std::optional<std::uint64_t> last;
     std::optional<std::uint64_t> limit;
     std::optional<coppice::durability> durability;
     std::optional<double> wait_seconds;

@@ -22,6 +22,7 @@ exit_code put(arguments const& given);
 exit_code del(arguments const& given);
 exit_code scan(arguments const& given);
 exit_code count(arguments const& given);
+exit_code diff(arguments const& given);
 exit_code stat(arguments const& given);
 exit_code check(arguments const& given);
 exit_code log(arguments const& given);
