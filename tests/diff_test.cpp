@@ -2,6 +2,7 @@
 #include <coppice/diff.hpp>
 
 #include <catch2/catch.hpp>
+#include <kind_of.hpp>
 #include <rapidcheck.h>
 #include <test_database.hpp>
 
@@ -22,6 +23,7 @@ using proving::content;
 using proving::in_file;
 using proving::in_memory;
 using proving::test_database;
+using support::kind_of;
 
 using told_changes =
     std::map<std::string, std::pair<std::optional<std::string>, std::optional<std::string>>>;
@@ -171,6 +173,13 @@ TEST_CASE("values out of line are compared by what they say") {
     REQUIRE(changes.size() == 2);
     CHECK((changes.at("other").second == almost));
     CHECK((changes.at("shorter").second == "short"));
+    // What a transaction holds in memory has no checksum.
+    auto txn = db->write();
+    txn.put("same", large);
+    txn.put("other", large);
+    CHECK(told(diff(after, txn.view())).size() == 1);
+    CHECK(told(diff(txn.view(), before)).size() == 1);
+    txn.rollback();
     // Of a file made by a compaction no reference means the same; what is in it does.
     db->compact();
     CHECK(diff(after, db->read()).empty());
@@ -196,6 +205,26 @@ TEST_CASE("two files are never compared by reference") {
            std::pair(std::optional<std::string>("1"), std::optional<std::string>("2"))));
     CHECK((told(diff(two.read(), one.read())).size() == 2));
     CHECK(diff(one.read(), one.read()).empty());
+}
+
+TEST_CASE("a copy of a file is read, though its references are the same") {
+    test_database<in_file> place;
+    place->update([](auto& t) {
+        for (auto const& [k, v] : proving::numbered_entries(300)) t.put(k, v);
+    });
+    // Opening sums what the newest commit wrote, and would pass over one that is damaged.
+    place->update([](auto& t) { t.put("another", "commit"); });
+    auto const copy = place.place().path().string() + ".copy";
+    auto bytes = proving::text_of(place.place().path());
+    proving::write_text(copy, bytes);
+    CHECK(diff(place->read(), coppice::database(copy).read()).empty());
+    auto const leaf = bytes.find("00000100");
+    REQUIRE(leaf != std::string::npos);
+    bytes[leaf] = 'j';
+    proving::write_text(copy, bytes);
+    auto const damaged = coppice::database(copy).read();
+    CHECK(kind_of([&] { static_cast<void>(told(diff(place->read(), damaged))); }) ==
+          coppice::errc::corrupt);
 }
 
 TEST_CASE("a difference over damage is a typed error") {

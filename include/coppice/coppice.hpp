@@ -5,4 +5,5 @@
 
 #include <coppice/database.hpp>
 #include <coppice/diff.hpp>
+#include <coppice/feed.hpp>
 #include <coppice/version.hpp>

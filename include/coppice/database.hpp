@@ -6,6 +6,7 @@
 //   and transactions may outlive it. A closed or moved-from handle throws errc::closed.
 
 #include <coppice/error.hpp>
+#include <coppice/feed.hpp>
 #include <coppice/history.hpp>
 #include <coppice/options.hpp>
 #include <coppice/snapshot.hpp>
@@ -15,6 +16,7 @@
 #include <coppice/storage/memory_medium.hpp>
 #include <coppice/store/check.hpp>
 #include <coppice/store/compact.hpp>
+#include <coppice/store/durable.hpp>
 #include <coppice/store/history.hpp>
 #include <coppice/store/measure.hpp>
 #include <coppice/store/store.hpp>
@@ -22,6 +24,7 @@
 #include <coppice/tell.hpp>
 #include <coppice/transaction.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstdint>
@@ -31,6 +34,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 namespace coppice::inline COPPICE_ABI {
@@ -96,6 +100,38 @@ template <storage::medium Medium> class basic_database {
     [[nodiscard]] commit_history history() const {
         auto& store = open();
         return {store.current(), store.durable().commit_id};
+    }
+
+    /// The durable commits after one, oldest first, each with its changes: a feed to follow, also
+    /// from other processes and after a restart. Commits that a power cut may take back are not
+    /// told before they are durable.
+    /// @param since the identity of the last commit that was taken in. If not given, the feed
+    ///   begins with the first commit of the file, whose changes are all of its entries
+    /// @param from, to  the keys whose changes are told; copied
+    /// @throws errc::history_gone where the file does not hold that very commit any more: after a
+    ///   compaction, or in a copy that went another way. Then begin anew, without `since`
+    [[nodiscard]] change_feed changes(commit_identity since = {},
+                                      key_bound const& from = unbounded(),
+                                      key_bound const& to = unbounded()) const {
+        auto& store = open();
+        auto durable = store::durable_state(store);
+        return detail::feed_after(std::move(durable), store.current(), since,
+                                  std::make_shared<detail::diff_keys const>(from, to));
+    }
+    /// Waits until `changes(since)` has a commit to tell, whoever made it. It looks again and
+    /// again, with pauses of 4 ms at most.
+    /// @return false if there was none for so long. @throws what `changes` throws
+    template <typename Rep, typename Period>
+    [[nodiscard]] bool wait_for_change(commit_identity since,
+                                       std::chrono::duration<Rep, Period> longest) const {
+        auto const until = deadline_after(longest);
+        store::growing_pause pause;
+        while (changes(since).empty()) {
+            auto const left = *until - std::chrono::steady_clock::now();
+            if (left <= left.zero()) return false;
+            std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(left, pause.next()));
+        }
+        return true;
     }
 
     // ---- writing ---------------------------------------------------------------------------

@@ -145,10 +145,7 @@ class [[nodiscard]] difference {
     };
 
     /// Use `diff()`.
-    difference(store::revision_ptr before, store::revision_ptr after, key_bound const& from,
-               key_bound const& to)
-        : of_{std::move(before), std::move(after),
-              std::make_shared<detail::diff_keys const>(from, to)} {}
+    explicit difference(detail::diff_sides of) noexcept : of_(std::move(of)) {}
 
     /// To the first change. O(height) nodes for each changed leaf that is passed.
     /// @throws errc::corrupt
@@ -171,7 +168,8 @@ static_assert(std::input_iterator<difference::iterator>);
 /// @throws errc::corrupt, from the steps of the range
 inline difference diff(snapshot const& before, snapshot const& after,
                        key_bound const& from = unbounded(), key_bound const& to = unbounded()) {
-    return {before.state(), after.state(), from, to};
+    return difference(
+        {before.state(), after.state(), std::make_shared<detail::diff_keys const>(from, to)});
 }
 
 } // namespace coppice::inline COPPICE_ABI

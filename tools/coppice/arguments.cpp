@@ -46,6 +46,13 @@ What makes commit FROM commit TO, or the newest. One key a line: + key, value; -
 With --json each line is {"key":...,"before":...,"after":...}, without what is not there.
 Costs as much as has changed, not as much as there is.)";
 
+constexpr std::string_view changes_footer = R"(
+The durable commits behind SINCE, oldest first; without SINCE from the first commit of the file on,
+whose changes are all of its entries: "whole". Before the changes of a commit, each as diff prints
+it, comes a line: commit, identity, time, note, and whole where it is so; behind them a line: done,
+identity. Whoever goes on with the identity of the last "done" sees each commit once.
+If that commit is not in the file any more (after a compaction) it ends with 2: begin anew.)";
+
 constexpr std::string_view load_footer = R"(
 Reads what `coppice dump`, mdb_dump and db_dump write, with format=bytevalue or format=print.
 Everything is one transaction: of a dump that is cut short or malformed nothing is loaded. Sorted
@@ -192,6 +199,15 @@ void add_reading_verbs(CLI::App& all, arguments& to) {
     add_json(diff, to, "JSON Lines");
     add_hex(diff, to);
     diff.footer(std::string(diff_footer));
+
+    auto& changes = add_verb(all, to, "changes", "prints the commits and what each has changed");
+    add(changes, "SINCE", to.since, "", "the identity of a commit, as in 42:00d1f0c0ffee4711");
+    changes.add_flag("--follow", to.follow, "waits for more, until it is stopped");
+    add_number(changes, "--limit", to.limit, "N", "at most so many commits");
+    add_bounds(changes, to);
+    add_json(changes, to, "JSON Lines");
+    add_hex(changes, to);
+    changes.footer(std::string(changes_footer));
 }
 
 void add_writing_verbs(CLI::App& all, arguments& to) {

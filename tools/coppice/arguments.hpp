@@ -22,6 +22,7 @@ struct arguments {
     std::optional<std::string> from;
     std::optional<std::string> to;
     std::optional<std::string> prefix;
+    std::optional<std::string> since;
     std::optional<std::uint64_t> at;
     std::optional<std::uint64_t> first;
     std::optional<std::uint64_t> last;
@@ -33,6 +34,7 @@ struct arguments {
     std::string output = "-";
     bool hex = false;
     bool json = false;
+    bool follow = false;
     bool for_lmdb = false;
     bool keys_only = false;
     bool print = false;

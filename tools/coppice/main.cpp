@@ -23,12 +23,13 @@ struct verb {
     exit_code (*run)(tool::arguments const& given);
 };
 
-constexpr std::array<verb, 14> verbs = {{{"get", tool::get},
+constexpr std::array<verb, 15> verbs = {{{"get", tool::get},
                                          {"put", tool::put},
                                          {"del", tool::del},
                                          {"scan", tool::scan},
                                          {"count", tool::count},
                                          {"diff", tool::diff},
+                                         {"changes", tool::changes},
                                          {"stat", tool::stat},
                                          {"check", tool::check},
                                          {"log", tool::log},

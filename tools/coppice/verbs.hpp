@@ -23,6 +23,7 @@ exit_code del(arguments const& given);
 exit_code scan(arguments const& given);
 exit_code count(arguments const& given);
 exit_code diff(arguments const& given);
+exit_code changes(arguments const& given);
 exit_code stat(arguments const& given);
 exit_code check(arguments const& given);
 exit_code log(arguments const& given);
@@ -69,5 +70,8 @@ exit_code compact(arguments const& given);
 /// text or hex was asked for.
 void add_bytes(nlohmann::ordered_json& object, std::string const& name, std::string_view bytes,
                bool hex);
+
+/// As in 2024-02-29T12:34:56.789012Z.
+[[nodiscard]] std::string iso_time(std::chrono::system_clock::time_point when);
 
 } // namespace tool

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/tree/diff.hpp: what has changed from one tree to another, in key order.
-// Owns: the rule which of two walks goes on, and by what: a subtree that both have is skipped, what
-//   lies beside each other is opened, what only one side has is told.
+// Owns: the rule which of two walks goes on: a subtree that both have is skipped, else the higher
+//   one is opened, and an entry is told when the other side is behind it.
 // Invariant: what is told ascends, and applied to the first tree it gives the second. Nodes opened
 //   are proportional to the changed leaves times the height where both trees are of one store. A
 //   step that throws leaves it at its end. Allocates: nothing. The sources must outlive it.
@@ -90,9 +90,7 @@ template <node_source Source, typename SameValue> class diff {
         if (one_store_ && before_.node() == after_.node()) {
             before_.skip();
             after_.skip();
-        } else if (ends_before(before_, after_)) {
-            before_.open();
-        } else if (ends_before(after_, before_) || after_.level() > before_.level()) {
+        } else if (before_.level() < after_.level()) { // what is lower may be a part of the higher
             after_.open();
         } else {
             before_.open();
@@ -121,15 +119,6 @@ template <node_source Source, typename SameValue> class diff {
         if (low && compare(*low, at_entry.key()) > 0) return told = true;
         at_subtree.open();
         return false;
-    }
-
-    /// So that a subtree is not opened for the sake of another one that it shares no key with: it
-    /// may be one that the other side comes to next.
-    [[nodiscard]] static bool ends_before(subtree_walk<Source> const& a,
-                                          subtree_walk<Source> const& b) noexcept {
-        if (!b.low()) return false;
-        auto const end = a.high();
-        return end && compare(*end, *b.low()) <= 0;
     }
 
     subtree_walk<Source> before_;

@@ -75,16 +75,6 @@ template <node_source Source> class subtree_walk {
     [[nodiscard]] unsigned level() const noexcept { return level_; }
     /// No key of the subtree, or behind it, is below this; nothing: not known.
     [[nodiscard]] std::optional<separator> const& low() const noexcept { return low_; }
-    /// All keys of the subtree are below this; nothing: not known. O(height).
-    [[nodiscard]] std::optional<separator> high() const noexcept {
-        for (unsigned level = level_ + 1; level < height_; ++level) {
-            auto const& at = frames_[level];
-            format::inner_view const inner(at.node);
-            if (at.index + 1 < inner.count()) return separator_of(inner, at.index);
-        }
-        return {};
-    }
-
     /// The entry. REQUIRES: `at_entry()`. Views live as long as the source says.
     [[nodiscard]] std::string_view key() const noexcept { return leaf_.key(index_); }
     [[nodiscard]] format::stored_value value() const noexcept { return leaf_.value(index_); }
