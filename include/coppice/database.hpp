@@ -16,6 +16,7 @@
 #include <coppice/storage/memory_medium.hpp>
 #include <coppice/store/check.hpp>
 #include <coppice/store/compact.hpp>
+#include <coppice/store/copy.hpp>
 #include <coppice/store/durable.hpp>
 #include <coppice/store/history.hpp>
 #include <coppice/store/measure.hpp>
@@ -41,6 +42,7 @@ namespace coppice::inline COPPICE_ABI {
 
 using store::check_report;
 using store::compaction_hooks;
+using store::copy_report;
 
 /// An open database on some medium.
 template <storage::medium Medium> class basic_database {
@@ -180,6 +182,36 @@ template <storage::medium Medium> class basic_database {
         });
         return done;
     }
+    // ---- copies ----------------------------------------------------------------------------
+
+    /// Copies the newest commit, with the history before it, to a new file, while others read and
+    /// write. The copy is the same database as it was at that commit: for `extend_backup`, or to be
+    /// opened when this one is lost. What it takes is the time to copy the file.
+    /// @throws errc::already_exists, and errno of the system; then there is no copy
+    copy_report backup(std::filesystem::path const& path) const { return backup(path, read()); }
+    /// The same of a snapshot of this database. @throws errc::invalid_argument for another one
+    copy_report backup(std::filesystem::path const& path, snapshot const& of) const {
+        return store::copy_to_medium(*of.state(), head_for(of), storage::file_medium(path, false),
+                                     original_of(of));
+    }
+    /// Gives the bytes of such a copy to `sink(coppice::bytes)`, from the first to the last; what
+    /// it throws ends the backup.
+    template <std::invocable<bytes> Sink> void backup(snapshot const& of, Sink&& sink) const {
+        store::copy_to_sink(*of.state(), head_for(of), std::forward<Sink>(sink));
+    }
+    /// Appends to a backup in a file what was committed since it was made or extended. A failure or
+    /// a power cut leaves it as it was, or extended.
+    /// @throws errc::not_found, errc::history_gone where this database does not continue the backup
+    ///   (it was compacted): make a new one; errc::invalid_argument for one of another database
+    copy_report extend_backup(std::filesystem::path const& path) const {
+        using file_store = store::store<storage::file_medium>;
+        options chosen;
+        chosen.create = create::never;
+        auto const now = read();
+        return store::continue_copy(
+            now.state(), std::make_shared<file_store>(storage::file_medium(path, false), chosen));
+    }
+
     /// Walks every invariant of the newest commit and of the chain of commits.
     [[nodiscard]] check_report check() const { return store::check(open()); }
     /// Figures of this moment. O(number of commits) for `commits`, else O(1).
@@ -208,6 +240,26 @@ template <storage::medium Medium> class basic_database {
 
   private:
     using store_type = store::store<Medium>;
+
+    /// How a copy of a snapshot begins that is the same database.
+    [[nodiscard]] store::copy_head head_for(snapshot const& of) const {
+        auto const file = open().file();
+        if (of.state()->image().header.uuid != file.header().uuid) {
+            throw error(errc::invalid_argument, "a snapshot of another database", path());
+        }
+        auto const slots = store::read_slots(*file.storage, file.header());
+        auto const newest = slots.newest();
+        return {of.state()->image().header, newest ? slots.slots[*newest].slot.features : 0};
+    }
+    /// The file that holds a snapshot, if it can share its blocks with a copy in a file.
+    [[nodiscard]] std::shared_ptr<storage::file_storage const> original_of(
+        snapshot const& of) const {
+        if constexpr (std::same_as<Medium, storage::file_medium>) {
+            auto const file = open().file();
+            if (file.image->identity == of.state()->image().identity) return file.storage;
+        }
+        return {};
+    }
 
     [[nodiscard]] store_type& open() const {
         if (!store_) throw error(errc::closed, "the database handle was closed or moved from");

@@ -64,6 +64,16 @@ The format of db_dump and mdb_dump, for `coppice load`, mdb_load and db_load. LM
 empty keys nor keys above 511 bytes, and mdb_load makes room for 1 MiB only unless the dump says
 more: --lmdb adds that line, which db_load does not know.)";
 
+constexpr std::string_view backup_footer = R"(
+The backup is a database of its own file: the newest commit, or that of --at, and the history before
+it. It may be taken while others write. With --incremental a backup that is there takes in what was
+committed since, and one that is not there is made; after a compaction it ends with 2, since a new
+one is needed. OUT may be -, stdout, but not with --incremental.)";
+
+constexpr std::string_view restore_footer = R"(
+FILE is the backup. It is checked first, and not restored if there is damage (5). OUT must not be
+there yet. With --at an earlier commit that the backup holds becomes the newest.)";
+
 constexpr std::string_view trace_footer = R"(
 Writes what rebuilds each commit that the file still holds: the oldest one as a load, each later one
 as the difference to the one before it, with its note and a hash of the whole state. How durable a
@@ -273,6 +283,22 @@ void add_report_verbs(CLI::App& all, arguments& to) {
     trace.footer(std::string(trace_footer));
 }
 
+void add_copying_verbs(CLI::App& all, arguments& to) {
+    auto const add_out = [&to](CLI::App& verb, std::string const& help) {
+        verb.add_option("OUT", to.output, help)->required()->type_name("");
+        add_at(verb, to);
+    };
+    auto& backup = add_verb(all, to, "backup", "copies the database, also while others write");
+    add_out(backup, "the backup");
+    backup.add_flag("--incremental", to.incremental, "adds what is new to a backup")
+        ->excludes("--at");
+    backup.footer(std::string(backup_footer));
+
+    auto& restore = add_verb(all, to, "restore", "makes a database from a backup");
+    add_out(restore, "the database to make");
+    restore.footer(std::string(restore_footer));
+}
+
 void decode(std::string& text) {
     auto bytes = from_hex(text);
     if (!bytes)
@@ -315,6 +341,7 @@ std::optional<arguments> parse(int count, char const* const* words) {
     add_reading_verbs(all, result);
     add_writing_verbs(all, result);
     add_report_verbs(all, result);
+    add_copying_verbs(all, result);
     auto& help = *all.add_subcommand("help", "tells about a verb");
     std::string about;
     help.add_option("VERB", about, "the verb")->type_name("");

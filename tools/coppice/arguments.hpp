@@ -35,6 +35,7 @@ struct arguments {
     bool hex = false;
     bool json = false;
     bool follow = false;
+    bool incremental = false;
     bool for_lmdb = false;
     bool keys_only = false;
     bool print = false;

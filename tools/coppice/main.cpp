@@ -23,7 +23,7 @@ struct verb {
     exit_code (*run)(tool::arguments const& given);
 };
 
-constexpr std::array<verb, 15> verbs = {{{"get", tool::get},
+constexpr std::array<verb, 17> verbs = {{{"get", tool::get},
                                          {"put", tool::put},
                                          {"del", tool::del},
                                          {"scan", tool::scan},
@@ -37,7 +37,9 @@ constexpr std::array<verb, 15> verbs = {{{"get", tool::get},
                                          {"load", tool::load},
                                          {"trace", tool::trace},
                                          {"replay", tool::replay},
-                                         {"compact", tool::compact}}};
+                                         {"compact", tool::compact},
+                                         {"backup", tool::backup},
+                                         {"restore", tool::restore}}};
 
 exit_code run(int count, char const* const* words) {
     auto const given = tool::parse(count, words);

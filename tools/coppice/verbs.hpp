@@ -32,6 +32,8 @@ exit_code load(arguments const& given);
 exit_code trace(arguments const& given);
 exit_code replay(arguments const& given);
 exit_code compact(arguments const& given);
+exit_code backup(arguments const& given);
+exit_code restore(arguments const& given);
 
 [[nodiscard]] inline coppice::database open_to_read(arguments const& given) {
     return coppice::database(given.file, {.create = coppice::create::never, .read_only = true});

@@ -91,6 +91,13 @@ template <storage::medium Medium> class writer {
     ///   other error: nothing changed, and the call may be repeated.
     [[nodiscard]] revision_ptr commit(tree_ref const& user, durability how, std::string note);
 
+    /// Makes a commit of another copy of this file the newest: the bytes up to it lie at the same
+    /// places there. Two syncs.
+    /// @param write called with (storage, offset), writes those that are missing here; before that
+    ///   offset readers may hold bytes of a lost commit, which must not become others (R4)
+    /// @throws as `commit`, and what `write` throws; then nothing has changed
+    template <typename Write> void follow(commit_record record, record_ref at, Write write);
+
     /// Makes everything that is committed durable. One sync, or none where there is nothing to do.
     void sync();
 
@@ -246,6 +253,23 @@ revision_ptr writer<Medium>::commit(tree_ref const& user, durability how, std::s
         if (!spilled) appender_.reset();
         throw;
     }
+}
+
+template <storage::medium Medium>
+template <typename Write>
+void writer<Medium>::follow(commit_record record, record_ref at, Write write) {
+    auto const free_from = append().begin_offset(); // else nothing goes through the appender
+    check_undisturbed();
+    write(*file_.storage, free_from); // nothing refers to these bytes yet
+    auto slot = slots_.next_slot();
+    slot.commit_id = record.commit_id;
+    slot.record_offset = at.offset;
+    slot.record_bytes = static_cast<std::uint32_t>(format::encoded_bytes(record));
+    slot.record_checksum = at.checksum;
+    slot.end_offset = at.offset + slot.record_bytes;
+    auto const state = file_.state(std::move(record), at, slot.end_offset);
+    critical([&] { make_newest(*state, slot, durability::two_sync); });
+    finish(state);
 }
 
 /// Appends nodes, values and record. @return the new state; `slot` and `how` are set to go with it
