@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// backup, extend_backup over real files; and what a plain copy of a live file is.
+// backup, extend_backup, branch over real files; and what a plain copy of a live file is.
 #include <coppice/database.hpp>
 
 #include <catch2/catch.hpp>
@@ -186,4 +186,55 @@ TEST_CASE("a plain copy of a live file opens as a whole commit or is refused") {
     std::printf("plain copies of a live file: %u opened as a whole commit, %u refused\n", opened,
                 refused);
     CHECK(opened > 0);
+}
+
+TEMPLATE_TEST_CASE("a branch begins at its commit and goes its own way", "", in_file, in_memory) {
+    test_database<TestType> db;
+    workbench::folder const folder;
+    for (unsigned i = 0; i < 40; ++i) put(*db, proving::numbered("k", i), i * 9);
+    coppice::commit_id const at{20};
+    {
+        auto branch = db->branch(folder / "branch.db", at);
+        CHECK(branch.read().id() == at);
+        CHECK(content_of(branch.read()) == content_of(db->read(at)));
+        CHECK(content_of(branch.read({10})) == content_of(db->read({10})));
+        branch.update([](auto& t) { t.put("of", "its own"); });
+        put(*db, "of another");
+        CHECK_FALSE(db->get("of"));
+        CHECK_FALSE(branch.get("of another"));
+        CHECK(branch.read().id().value == 21);
+        CHECK(branch.read().identity() != db->read({21}).identity());
+        branch.compact();
+        CHECK(branch.check().clean());
+    }
+    auto branch = database(folder / "branch.db");
+    CHECK(branch.get("of"));
+    CHECK(branch.read().size() == db->read(at).size() + 1);
+    // They are two databases: neither is a backup of the other.
+    CHECK(kind_of([&] { static_cast<void>(db->extend_backup(folder / "branch.db")); }) ==
+          errc::invalid_argument);
+    CHECK(kind_of([&] { static_cast<void>(db->branch(folder / "branch.db", at)); }) ==
+          errc::already_exists);
+    CHECK(kind_of([&] { static_cast<void>(db->branch(folder / "none.db", {99})); }) ==
+          errc::history_gone);
+    CHECK_FALSE(fs::exists(folder / "none.db"));
+    CHECK(kind_of([&] { static_cast<void>(db->branch(folder / "no" / "folder.db", at)); }) ==
+          errc::not_found);
+    auto const chosen = coppice::options{.create_directories = true, .read_only = true};
+    CHECK(db->branch(folder / "new" / "folder.db", at, chosen).read().id() == at);
+}
+
+TEST_CASE("a branch of a snapshot's commit is made beside a compaction too") {
+    test_database<in_file> db;
+    workbench::folder const folder;
+    for (unsigned i = 0; i < 40; ++i) put(*db, proving::numbered("k", i), i * 9);
+    auto const old = db->read();
+    db->compact();
+    // The file of the snapshot has no name any more; its bytes are still there.
+    db->backup(folder / "old.db", old);
+    CHECK(content_of(database(folder / "old.db").read({7})).size() == 6);
+    CHECK(kind_of([&] { static_cast<void>(db->branch(folder / "branch.db", {7})); }) ==
+          errc::history_gone);
+    auto branch = db->branch(folder / "branch.db", db->read().id());
+    CHECK(content_of(branch.read()) == content_of(old));
 }

@@ -212,6 +212,24 @@ template <storage::medium Medium> class basic_database {
             now.state(), std::make_shared<file_store>(storage::file_medium(path, false), chosen));
     }
 
+    /// Makes a database of its own from a commit that this file holds, with the history before it,
+    /// and opens it. From there on the two know nothing of each other. Where the file system can
+    /// share blocks it takes neither time nor space, else the time to copy the file.
+    /// @param path where nothing is yet, @param at the commit, @param chosen for opening it
+    /// @throws errc::history_gone, errc::already_exists, and errno of the system
+    [[nodiscard]] basic_database<storage::file_medium> branch(std::filesystem::path const& path,
+                                                              commit_id at,
+                                                              options chosen = {}) const {
+        auto const from = read(at);
+        auto head = head_for(from);
+        head.header = store::fresh_header(head.header.nodes,
+                                          {storage::random_bits(), storage::random_bits()});
+        storage::file_medium const place(path, chosen.create_directories);
+        store::copy_to_medium(*from.state(), head, place, original_of(from));
+        chosen.create = create::never;
+        return basic_database<storage::file_medium>(place, std::move(chosen));
+    }
+
     /// Walks every invariant of the newest commit and of the chain of commits.
     [[nodiscard]] check_report check() const { return store::check(open()); }
     /// Figures of this moment. O(number of commits) for `commits`, else O(1).

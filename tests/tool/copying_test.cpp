@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// backup, restore.
+// backup, restore, branch.
 #include "tool_bench.hpp"
 
 #include <catch2/catch.hpp>
@@ -50,4 +50,20 @@ TEST_CASE("a backup goes through a pipe and a damaged one is not restored") {
     bench.write("piped.db", bytes.substr(0, bytes.size() - 1));
     CHECK(tool_bench::run({"restore", piped, restored}).exit_code == 5);
     CHECK_FALSE(std::filesystem::exists(restored));
+}
+
+TEST_CASE("a branch is another database from its commit on") {
+    tool_bench const bench;
+    bench.fill({{"a", "1"}, {"b", "1"}, {"a", "2"}});
+    auto const branch = bench.path("branch.db");
+    auto const made = bench.on_db("branch", {branch, "--at", "3"});
+    CHECK(made.exit_code == 0);
+    CHECK_THAT(made.err, Catch::Contains("begins with commit 3:"));
+    REQUIRE(tool_bench::run({"put", branch, "own", "1"}).exit_code == 0);
+    CHECK(tool_bench::run({"scan", branch}).out == "a\t1\nb\t1\nown\t1\n");
+    CHECK(bench.on_db("scan").out == "a\t2\nb\t1\n");
+    CHECK(bench.on_db("backup", {branch, "--incremental"}).exit_code == 2);
+    CHECK(bench.on_db("branch", {branch}).exit_code == 3);
+    CHECK(bench.on_db("branch", {bench.path("x.db"), "--at", "9"}).exit_code == 2);
+    CHECK(bench.on_db("branch").exit_code == 2);
 }

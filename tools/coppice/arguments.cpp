@@ -74,6 +74,10 @@ constexpr std::string_view restore_footer = R"(
 FILE is the backup. It is checked first, and not restored if there is damage (5). OUT must not be
 there yet. With --at an earlier commit that the backup holds becomes the newest.)";
 
+constexpr std::string_view branch_footer = R"(
+OUT becomes a database of its own that begins with the newest commit, or that of --at. Nothing is
+copied where the file system can share blocks.)";
+
 constexpr std::string_view trace_footer = R"(
 Writes what rebuilds each commit that the file still holds: the oldest one as a load, each later one
 as the difference to the one before it, with its note and a hash of the whole state. How durable a
@@ -297,6 +301,10 @@ void add_copying_verbs(CLI::App& all, arguments& to) {
     auto& restore = add_verb(all, to, "restore", "makes a database from a backup");
     add_out(restore, "the database to make");
     restore.footer(std::string(restore_footer));
+
+    auto& branch = add_verb(all, to, "branch", "makes another database from a commit");
+    add_out(branch, "the database to make");
+    branch.footer(std::string(branch_footer));
 }
 
 void decode(std::string& text) {

@@ -23,7 +23,7 @@ struct verb {
     exit_code (*run)(tool::arguments const& given);
 };
 
-constexpr std::array<verb, 17> verbs = {{{"get", tool::get},
+constexpr std::array<verb, 18> verbs = {{{"get", tool::get},
                                          {"put", tool::put},
                                          {"del", tool::del},
                                          {"scan", tool::scan},
@@ -39,7 +39,8 @@ constexpr std::array<verb, 17> verbs = {{{"get", tool::get},
                                          {"replay", tool::replay},
                                          {"compact", tool::compact},
                                          {"backup", tool::backup},
-                                         {"restore", tool::restore}}};
+                                         {"restore", tool::restore},
+                                         {"branch", tool::branch}}};
 
 exit_code run(int count, char const* const* words) {
     auto const given = tool::parse(count, words);

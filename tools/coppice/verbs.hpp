@@ -34,6 +34,7 @@ exit_code replay(arguments const& given);
 exit_code compact(arguments const& given);
 exit_code backup(arguments const& given);
 exit_code restore(arguments const& given);
+exit_code branch(arguments const& given);
 
 [[nodiscard]] inline coppice::database open_to_read(arguments const& given) {
     return coppice::database(given.file, {.create = coppice::create::never, .read_only = true});

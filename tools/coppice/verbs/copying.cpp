@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// tools/coppice/verbs/copying.cpp: backup, restore.
+// tools/coppice/verbs/copying.cpp: backup, restore, branch.
 // Invariant: no file that is there is written over; what was not done to its end leaves nothing.
 
 #include "tools/coppice/identity_text.hpp"
@@ -48,6 +48,13 @@ exit_code restore(arguments const& given) {
                                               std::to_string(report.findings.front().offset) + ")");
     }
     tell(given, db.backup(given.output, moment(db, given)));
+    return exit_code::done;
+}
+
+exit_code branch(arguments const& given) {
+    auto const db = open_to_read(given);
+    auto const made = db.branch(given.output, moment(db, given).id());
+    say(given.output + ": begins with commit " + to_text(made.read().identity()));
     return exit_code::done;
 }
 
