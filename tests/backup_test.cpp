@@ -213,6 +213,9 @@ TEMPLATE_TEST_CASE("a branch begins at its commit and goes its own way", "", in_
     // They are two databases: neither is a backup of the other.
     CHECK(kind_of([&] { static_cast<void>(db->extend_backup(folder / "branch.db")); }) ==
           errc::invalid_argument);
+    auto const sibling = db->branch(folder / "sibling.db", at);
+    CHECK(kind_of([&] { static_cast<void>(branch.extend_backup(folder / "sibling.db")); }) ==
+          errc::invalid_argument);
     CHECK(kind_of([&] { static_cast<void>(db->branch(folder / "branch.db", at)); }) ==
           errc::already_exists);
     CHECK(kind_of([&] { static_cast<void>(db->branch(folder / "none.db", {99})); }) ==

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// coppice/database.hpp: open, read, write, update, compact, check, history.
+// coppice/database.hpp: open, read, write, follow, compact, copy, branch, check, history.
 // Owns: the handle that a user opens, and the moment at which events are told.
 // Invariant: a handle is movable and all its functions may be called from any thread; snapshots
 //   and transactions may outlive it. A closed or moved-from handle throws errc::closed.
