@@ -110,8 +110,8 @@ namespace detail {
 /// @param shown the newest commit that readers see, which may be ahead of it
 /// @param since of no commit: from the first commit of the file on
 /// @throws errc::history_gone unless that very commit is in the file
-[[nodiscard]] inline change_feed feed_after(store::revision_ptr durable, store::revision_ptr shown,
-                                            commit_identity since,
+[[nodiscard]] inline change_feed feed_after(store::revision_ptr durable,
+                                            store::revision_ptr const& shown, commit_identity since,
                                             std::shared_ptr<diff_keys const> keys) {
     if (since.id.value == 0) return {std::move(durable), 0, std::move(keys)};
     auto const ahead = !durable || since.id.value > durable->record().commit_id;

@@ -13,7 +13,6 @@
 #include <coppice/tree/subtree_walk.hpp>
 #include <coppice/tree/tree.hpp>
 
-#include <compare>
 #include <optional>
 #include <string_view>
 #include <utility>

@@ -16,7 +16,6 @@
 #include <coppice/tree/tree.hpp>
 
 #include <array>
-#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -30,20 +29,19 @@ struct separator {
     std::string_view suffix;
 };
 
-/// The order of a separator and a key.
-[[nodiscard]] inline std::strong_ordering compare(separator const& a,
-                                                  std::string_view key) noexcept {
-    auto const order = compare_keys(a.prefix, key.substr(0, a.prefix.size())) <=> 0;
-    if (order != 0) return order;
-    return compare_keys(a.suffix, key.substr(a.prefix.size())) <=> 0;
+/// The order of a separator and a key, as `compare_keys` tells it.
+[[nodiscard]] inline int compare(separator const& a, std::string_view key) noexcept {
+    auto const order = compare_keys(a.prefix, key.substr(0, a.prefix.size()));
+    return order != 0 ? order : compare_keys(a.suffix, key.substr(a.prefix.size()));
 }
 
 /// The order of two separators.
-[[nodiscard]] inline std::strong_ordering compare(separator const& a, separator const& b) noexcept {
-    if (a.prefix.size() > b.prefix.size()) return 0 <=> compare(b, a);
-    auto const order = compare_keys(a.prefix, b.prefix.substr(0, a.prefix.size())) <=> 0;
+[[nodiscard]] inline int compare(separator const& a, separator const& b) noexcept {
+    auto const reversed = [](int order) { return order < 0 ? 1 : order > 0 ? -1 : 0; };
+    if (a.prefix.size() > b.prefix.size()) return reversed(compare(b, a));
+    auto const order = compare_keys(a.prefix, b.prefix.substr(0, a.prefix.size()));
     if (order != 0) return order;
-    return 0 <=> compare(separator{b.prefix.substr(a.prefix.size()), b.suffix}, a.suffix);
+    return reversed(compare(separator{b.prefix.substr(a.prefix.size()), b.suffix}, a.suffix));
 }
 
 /// Which keys a walk is for. The views must outlive it.
@@ -116,12 +114,12 @@ template <node_source Source> class subtree_walk {
     }
 
     /// Is this place behind the limits?
-    [[nodiscard]] bool beyond(std::strong_ordering of_place_and_limit) const noexcept {
+    [[nodiscard]] bool beyond(int of_place_and_limit) const noexcept {
         return of_place_and_limit > 0 || (of_place_and_limit == 0 && !limits_.with_to);
     }
     void enter(state next) noexcept {
         if (limits_.to) {
-            auto const ends = next == state::entry ? beyond(compare_keys(key(), *limits_.to) <=> 0)
+            auto const ends = next == state::entry ? beyond(compare_keys(key(), *limits_.to))
                                                    : low_ && beyond(compare(*low_, *limits_.to));
             if (ends) return;
         }
