@@ -7,6 +7,14 @@
 
 using coppice::commit_id;
 
+TEST_CASE("an identity is a number and a checksum") {
+    using coppice::commit_identity;
+    STATIC_REQUIRE(commit_identity{{1}, 2} == commit_identity{{1}, 2});
+    STATIC_REQUIRE(commit_identity{{1}, 2} != commit_identity{{1}, 3});
+    STATIC_REQUIRE(commit_identity{{1}, 2} != commit_identity{{2}, 2});
+    STATIC_REQUIRE(commit_identity{}.id == commit_id{});
+}
+
 TEST_CASE("commit ids compare by number and do not turn into numbers by themselves") {
     STATIC_REQUIRE(commit_id{1} < commit_id{2});
     STATIC_REQUIRE(commit_id{} == commit_id{0});

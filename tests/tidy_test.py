@@ -29,6 +29,8 @@ FILE_FLOORS = {
     "tell.hpp": 0,
     "version.hpp": 0,
     "cursor.hpp": 4,
+    "diff.hpp": 4,
+    "feed.hpp": 4,
     "entry.hpp": 4,
     "history.hpp": 4,
     "range.hpp": 4,

@@ -4,4 +4,6 @@
 // Owns: nothing. Four nouns: database, snapshot, transaction, cursor.
 
 #include <coppice/database.hpp>
+#include <coppice/diff.hpp>
+#include <coppice/feed.hpp>
 #include <coppice/version.hpp>

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// coppice/database.hpp: open, read, write, update, compact, check, history.
+// coppice/database.hpp: open, read, write, follow, compact, copy, branch, check, history.
 // Owns: the handle that a user opens, and the moment at which events are told.
 // Invariant: a handle is movable and all its functions may be called from any thread; snapshots
 //   and transactions may outlive it. A closed or moved-from handle throws errc::closed.
 
 #include <coppice/error.hpp>
+#include <coppice/feed.hpp>
 #include <coppice/history.hpp>
 #include <coppice/options.hpp>
 #include <coppice/snapshot.hpp>
@@ -15,6 +16,8 @@
 #include <coppice/storage/memory_medium.hpp>
 #include <coppice/store/check.hpp>
 #include <coppice/store/compact.hpp>
+#include <coppice/store/copy.hpp>
+#include <coppice/store/durable.hpp>
 #include <coppice/store/history.hpp>
 #include <coppice/store/measure.hpp>
 #include <coppice/store/store.hpp>
@@ -22,6 +25,7 @@
 #include <coppice/tell.hpp>
 #include <coppice/transaction.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstdint>
@@ -31,12 +35,14 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 namespace coppice::inline COPPICE_ABI {
 
 using store::check_report;
 using store::compaction_hooks;
+using store::copy_report;
 
 /// An open database on some medium.
 template <storage::medium Medium> class basic_database {
@@ -98,6 +104,38 @@ template <storage::medium Medium> class basic_database {
         return {store.current(), store.durable().commit_id};
     }
 
+    /// The durable commits after one, oldest first, each with its changes: a feed to follow, also
+    /// from other processes and after a restart. Commits that a power cut may take back are not
+    /// told before they are durable.
+    /// @param since the identity of the last commit that was taken in. If not given, the feed
+    ///   begins with the first commit of the file, whose changes are all of its entries
+    /// @param from, to  the keys whose changes are told; copied
+    /// @throws errc::history_gone where the file does not hold that very commit any more: after a
+    ///   compaction, or in a copy that went another way. Then begin anew, without `since`
+    [[nodiscard]] change_feed changes(commit_identity since = {},
+                                      key_bound const& from = unbounded(),
+                                      key_bound const& to = unbounded()) const {
+        auto& store = open();
+        auto durable = store::durable_state(store);
+        return detail::feed_after(std::move(durable), store.current(), since,
+                                  std::make_shared<detail::diff_keys const>(from, to));
+    }
+    /// Waits until `changes(since)` has a commit to tell, whoever made it. It looks again and
+    /// again, with pauses of 4 ms at most.
+    /// @return false if there was none for so long. @throws what `changes` throws
+    template <typename Rep, typename Period>
+    [[nodiscard]] bool wait_for_change(commit_identity since,
+                                       std::chrono::duration<Rep, Period> longest) const {
+        auto const until = deadline_after(longest);
+        store::growing_pause pause;
+        while (changes(since).empty()) {
+            auto const left = *until - std::chrono::steady_clock::now();
+            if (left <= left.zero()) return false;
+            std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(left, pause.next()));
+        }
+        return true;
+    }
+
     // ---- writing ---------------------------------------------------------------------------
 
     /// The write transaction; waits for its turn.
@@ -144,6 +182,54 @@ template <storage::medium Medium> class basic_database {
         });
         return done;
     }
+    // ---- copies ----------------------------------------------------------------------------
+
+    /// Copies the newest commit, with the history before it, to a new file, while others read and
+    /// write. The copy is the same database as it was at that commit: for `extend_backup`, or to be
+    /// opened when this one is lost. What it takes is the time to copy the file.
+    /// @throws errc::already_exists, and errno of the system; then there is no copy
+    copy_report backup(std::filesystem::path const& path) const { return backup(path, read()); }
+    /// The same of a snapshot of this database. @throws errc::invalid_argument for another one
+    copy_report backup(std::filesystem::path const& path, snapshot const& of) const {
+        return store::copy_to_medium(*of.state(), head_for(of), storage::file_medium(path, false),
+                                     original_of(of));
+    }
+    /// Gives the bytes of such a copy to `sink(coppice::bytes)`, from the first to the last; what
+    /// it throws ends the backup.
+    template <std::invocable<bytes> Sink> void backup(snapshot const& of, Sink&& sink) const {
+        store::copy_to_sink(*of.state(), head_for(of), std::forward<Sink>(sink));
+    }
+    /// Appends to a backup in a file what was committed since it was made or extended. A failure or
+    /// a power cut leaves it as it was, or extended.
+    /// @throws errc::not_found, errc::history_gone where this database does not continue the backup
+    ///   (it was compacted): make a new one; errc::invalid_argument for one of another database
+    copy_report extend_backup(std::filesystem::path const& path) const {
+        using file_store = store::store<storage::file_medium>;
+        options chosen;
+        chosen.create = create::never;
+        auto const now = read();
+        return store::continue_copy(
+            now.state(), std::make_shared<file_store>(storage::file_medium(path, false), chosen));
+    }
+
+    /// Makes a database of its own from a commit that this file holds, with the history before it,
+    /// and opens it. From there on the two know nothing of each other. Where the file system can
+    /// share blocks it takes neither time nor space, else the time to copy the file.
+    /// @param path where nothing is yet, @param at the commit, @param chosen for opening it
+    /// @throws errc::history_gone, errc::already_exists, and errno of the system
+    [[nodiscard]] basic_database<storage::file_medium> branch(std::filesystem::path const& path,
+                                                              commit_id at,
+                                                              options chosen = {}) const {
+        auto const from = read(at);
+        auto head = head_for(from);
+        head.header = store::fresh_header(head.header.nodes,
+                                          {storage::random_bits(), storage::random_bits()});
+        storage::file_medium const place(path, chosen.create_directories);
+        store::copy_to_medium(*from.state(), head, place, original_of(from));
+        chosen.create = create::never;
+        return basic_database<storage::file_medium>(place, std::move(chosen));
+    }
+
     /// Walks every invariant of the newest commit and of the chain of commits.
     [[nodiscard]] check_report check() const { return store::check(open()); }
     /// Figures of this moment. O(number of commits) for `commits`, else O(1).
@@ -172,6 +258,26 @@ template <storage::medium Medium> class basic_database {
 
   private:
     using store_type = store::store<Medium>;
+
+    /// How a copy of a snapshot begins that is the same database.
+    [[nodiscard]] store::copy_head head_for(snapshot const& of) const {
+        auto const file = open().file();
+        if (of.state()->image().header.uuid != file.header().uuid) {
+            throw error(errc::invalid_argument, "a snapshot of another database", path());
+        }
+        auto const slots = store::read_slots(*file.storage, file.header());
+        auto const newest = slots.newest();
+        return {of.state()->image().header, newest ? slots.slots[*newest].slot.features : 0};
+    }
+    /// The file that holds a snapshot, if it can share its blocks with a copy in a file.
+    [[nodiscard]] std::shared_ptr<storage::file_storage const> original_of(
+        snapshot const& of) const {
+        if constexpr (std::same_as<Medium, storage::file_medium>) {
+            auto const file = open().file();
+            if (file.image->identity == of.state()->image().identity) return file.storage;
+        }
+        return {};
+    }
 
     [[nodiscard]] store_type& open() const {
         if (!store_) throw error(errc::closed, "the database handle was closed or moved from");

@@ -52,7 +52,8 @@ enum class errc {
     // ---- reading --------------------------------------------------------------------------
     /// Bytes of the file are damaged; `error::offset()` says where. Do: `check`, restore.
     corrupt,
-    /// The commit asked for is not in this file: it was before the last compaction.
+    /// The commit asked for is not in this file: it was before the last compaction, or the file is
+    /// a copy that went another way. Do: begin from the newest state.
     history_gone,
 
     // ---- writing --------------------------------------------------------------------------

@@ -197,6 +197,10 @@ class [[nodiscard]] snapshot {
 
     /// The commit that this is. For a transaction's view, the one it began from.
     [[nodiscard]] commit_id id() const noexcept { return {state_->record().commit_id}; }
+    /// The same with the checksum of its record, which no other commit has.
+    [[nodiscard]] commit_identity identity() const noexcept {
+        return {id(), state_->at().checksum};
+    }
     /// When that was committed.
     [[nodiscard]] std::chrono::system_clock::time_point time() const noexcept {
         return store::to_time_point(state_->record().time_us);

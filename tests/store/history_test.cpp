@@ -57,6 +57,19 @@ TEST_CASE("walking back meets every commit once, with its content and note") {
     CHECK(id == 0);
 }
 
+TEST_CASE("every commit is found by its place from every later one") {
+    bench const on(150);
+    for (std::uint64_t index = 0; index < 150; ++index) {
+        auto const found = store::state_number(on.newest, index);
+        CHECK(found->record().index == index);
+        CHECK(found->record().commit_id == index + 1);
+        CHECK(on.content(found) == (index == 0 ? "nothing" : std::to_string(index + 1)));
+        CHECK(store::state_number(found, index / 2)->record().index == index / 2);
+        CHECK(kind_of([&] { static_cast<void>(store::state_number(found, index + 1)); }) ==
+              errc::history_gone);
+    }
+}
+
 TEST_CASE("every commit is found by its number from every later one") {
     bench const on(90);
     std::vector<store::revision_ptr> states;

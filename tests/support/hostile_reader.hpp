@@ -5,6 +5,7 @@
 // check() finds no fault, all answers must agree with each other.
 
 #include <coppice/database.hpp>
+#include <coppice/diff.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -83,6 +84,14 @@ inline void ask_for_keys(coppice::snapshot const& state) {
     static_cast<void>(state.time());
 }
 
+/// Compares two states. Nothing in between may take for ever: damage is told where it is met.
+inline void compare(coppice::snapshot const& before, coppice::snapshot const& after) {
+    std::uint64_t steps = 0;
+    for (auto const& [key, old, now] : coppice::diff(before, after)) {
+        steps += key.size() + old.value_or("").size() + now.value_or("").size();
+    }
+}
+
 /// REQUIRES: check() found no fault. @throws std::runtime_error where answers contradict each other
 inline void must_agree(coppice::snapshot const& state) {
     std::string before;
@@ -125,6 +134,11 @@ template <typename Medium> outcome ask(Medium medium, coppice::options chosen) {
             result.written = true;
         });
         tolerate([&] { static_cast<void>(read_all(db.read())); });
+        tolerate([&] { compare(state, db.read()); });
+        tolerate([&] {
+            auto const commits = db.history();
+            for (auto const& each : commits) compare(db.read(each.id), state);
+        });
         tolerate([&] { // a compaction of what claims to be endless is stopped by its user
             coppice::compaction_hooks hooks;
             hooks.progress = [](std::uint64_t done, std::uint64_t) { return done < most_steps; };

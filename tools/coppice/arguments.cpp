@@ -40,6 +40,19 @@ other control characters and bytes that are not UTF-8 are \xHH. --raw prints the
 With --json each line is {"key":...,"value":...}. A text that is not UTF-8 comes as base64 under
 another name: "key_base64" or "value_base64"; with --hex they are "key_hex" and "value_hex".)";
 
+constexpr std::string_view diff_footer = R"(
+What makes commit FROM commit TO, or the newest. One key a line: + key, value; - key, old value;
+~ key, old value, new value; with tabs between and escaped as scan does.
+With --json each line is {"key":...,"before":...,"after":...}, without what is not there.
+Costs as much as has changed, not as much as there is.)";
+
+constexpr std::string_view changes_footer = R"(
+The durable commits behind SINCE, oldest first; without SINCE from the first commit of the file on,
+whose changes are all of its entries: "whole". Before the changes of a commit, each as diff prints
+it, comes a line: commit, identity, time, note, and whole where it is so; behind them a line: done,
+identity. Whoever goes on with the identity of the last "done" sees each commit once.
+If that commit is not in the file any more (after a compaction) it ends with 2: begin anew.)";
+
 constexpr std::string_view load_footer = R"(
 Reads what `coppice dump`, mdb_dump and db_dump write, with format=bytevalue or format=print.
 Everything is one transaction: of a dump that is cut short or malformed nothing is loaded. Sorted
@@ -50,6 +63,20 @@ constexpr std::string_view dump_footer = R"(
 The format of db_dump and mdb_dump, for `coppice load`, mdb_load and db_load. LMDB takes neither
 empty keys nor keys above 511 bytes, and mdb_load makes room for 1 MiB only unless the dump says
 more: --lmdb adds that line, which db_load does not know.)";
+
+constexpr std::string_view backup_footer = R"(
+The backup is a database of its own file: the newest commit, or that of --at, and the history before
+it. It may be taken while others write. With --incremental a backup that is there takes in what was
+committed since, and one that is not there is made; after a compaction it ends with 2, since a new
+one is needed. OUT may be -, stdout, but not with --incremental.)";
+
+constexpr std::string_view restore_footer = R"(
+FILE is the backup. It is checked first, and not restored if there is damage (5). OUT must not be
+there yet. With --at an earlier commit that the backup holds becomes the newest.)";
+
+constexpr std::string_view branch_footer = R"(
+OUT becomes a database of its own that begins with the newest commit, or that of --at. Nothing is
+copied where the file system can share blocks.)";
 
 constexpr std::string_view trace_footer = R"(
 Writes what rebuilds each commit that the file still holds: the oldest one as a load, each later one
@@ -85,8 +112,9 @@ CLI::Option* add(CLI::App& verb, std::string const& name, std::optional<Value>& 
 }
 
 /// CLI11 takes -1 for the largest number there is.
-void add_number(CLI::App& verb, std::string const& name, std::optional<std::uint64_t>& field,
-                std::string const& type, std::string const& help) {
+CLI::Option* add_number(CLI::App& verb, std::string const& name,
+                        std::optional<std::uint64_t>& field, std::string const& type,
+                        std::string const& help) {
     auto const read = [&field, name](std::string const& text) {
         std::uint64_t number = 0;
         auto const* const end = text.data() + text.size();
@@ -96,7 +124,7 @@ void add_number(CLI::App& verb, std::string const& name, std::optional<std::uint
         }
         field = number;
     };
-    verb.add_option_function<std::string>(name, read, help)->type_name(type);
+    return verb.add_option_function<std::string>(name, read, help)->type_name(type);
 }
 
 CLI::App& add_verb(CLI::App& all, arguments& to, std::string const& name, std::string const& help) {
@@ -177,6 +205,23 @@ void add_reading_verbs(CLI::App& all, arguments& to) {
     add_bounds(count, to);
     add_at(count, to);
     add_hex(count, to);
+
+    auto& diff = add_verb(all, to, "diff", "prints what has changed between two commits");
+    add_number(diff, "FROM", to.first, "", "the number of a commit (see log)")->required();
+    add_number(diff, "TO", to.last, "", "the number of a commit; else the newest");
+    add_bounds(diff, to);
+    add_json(diff, to, "JSON Lines");
+    add_hex(diff, to);
+    diff.footer(std::string(diff_footer));
+
+    auto& changes = add_verb(all, to, "changes", "prints the commits and what each has changed");
+    add(changes, "SINCE", to.since, "", "the identity of a commit, as in 42:00d1f0c0ffee4711");
+    changes.add_flag("--follow", to.follow, "waits for more, until it is stopped");
+    add_number(changes, "--limit", to.limit, "N", "at most so many commits");
+    add_bounds(changes, to);
+    add_json(changes, to, "JSON Lines");
+    add_hex(changes, to);
+    changes.footer(std::string(changes_footer));
 }
 
 void add_writing_verbs(CLI::App& all, arguments& to) {
@@ -242,6 +287,26 @@ void add_report_verbs(CLI::App& all, arguments& to) {
     trace.footer(std::string(trace_footer));
 }
 
+void add_copying_verbs(CLI::App& all, arguments& to) {
+    auto const add_out = [&to](CLI::App& verb, std::string const& help) {
+        verb.add_option("OUT", to.output, help)->required()->type_name("");
+        add_at(verb, to);
+    };
+    auto& backup = add_verb(all, to, "backup", "copies the database, also while others write");
+    add_out(backup, "the backup");
+    backup.add_flag("--incremental", to.incremental, "adds what is new to a backup")
+        ->excludes("--at");
+    backup.footer(std::string(backup_footer));
+
+    auto& restore = add_verb(all, to, "restore", "makes a database from a backup");
+    add_out(restore, "the database to make");
+    restore.footer(std::string(restore_footer));
+
+    auto& branch = add_verb(all, to, "branch", "makes another database from a commit");
+    add_out(branch, "the database to make");
+    branch.footer(std::string(branch_footer));
+}
+
 void decode(std::string& text) {
     auto bytes = from_hex(text);
     if (!bytes)
@@ -284,6 +349,7 @@ std::optional<arguments> parse(int count, char const* const* words) {
     add_reading_verbs(all, result);
     add_writing_verbs(all, result);
     add_report_verbs(all, result);
+    add_copying_verbs(all, result);
     auto& help = *all.add_subcommand("help", "tells about a verb");
     std::string about;
     help.add_option("VERB", about, "the verb")->type_name("");

@@ -22,7 +22,10 @@ struct arguments {
     std::optional<std::string> from;
     std::optional<std::string> to;
     std::optional<std::string> prefix;
+    std::optional<std::string> since;
     std::optional<std::uint64_t> at;
+    std::optional<std::uint64_t> first;
+    std::optional<std::uint64_t> last;
     std::optional<std::uint64_t> limit;
     std::optional<coppice::durability> durability;
     std::optional<double> wait_seconds;
@@ -31,6 +34,8 @@ struct arguments {
     std::string output = "-";
     bool hex = false;
     bool json = false;
+    bool follow = false;
+    bool incremental = false;
     bool for_lmdb = false;
     bool keys_only = false;
     bool print = false;

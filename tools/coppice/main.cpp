@@ -23,11 +23,13 @@ struct verb {
     exit_code (*run)(tool::arguments const& given);
 };
 
-constexpr std::array<verb, 13> verbs = {{{"get", tool::get},
+constexpr std::array<verb, 18> verbs = {{{"get", tool::get},
                                          {"put", tool::put},
                                          {"del", tool::del},
                                          {"scan", tool::scan},
                                          {"count", tool::count},
+                                         {"diff", tool::diff},
+                                         {"changes", tool::changes},
                                          {"stat", tool::stat},
                                          {"check", tool::check},
                                          {"log", tool::log},
@@ -35,7 +37,10 @@ constexpr std::array<verb, 13> verbs = {{{"get", tool::get},
                                          {"load", tool::load},
                                          {"trace", tool::trace},
                                          {"replay", tool::replay},
-                                         {"compact", tool::compact}}};
+                                         {"compact", tool::compact},
+                                         {"backup", tool::backup},
+                                         {"restore", tool::restore},
+                                         {"branch", tool::branch}}};
 
 exit_code run(int count, char const* const* words) {
     auto const given = tool::parse(count, words);

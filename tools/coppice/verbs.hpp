@@ -22,6 +22,8 @@ exit_code put(arguments const& given);
 exit_code del(arguments const& given);
 exit_code scan(arguments const& given);
 exit_code count(arguments const& given);
+exit_code diff(arguments const& given);
+exit_code changes(arguments const& given);
 exit_code stat(arguments const& given);
 exit_code check(arguments const& given);
 exit_code log(arguments const& given);
@@ -30,6 +32,9 @@ exit_code load(arguments const& given);
 exit_code trace(arguments const& given);
 exit_code replay(arguments const& given);
 exit_code compact(arguments const& given);
+exit_code backup(arguments const& given);
+exit_code restore(arguments const& given);
+exit_code branch(arguments const& given);
 
 [[nodiscard]] inline coppice::database open_to_read(arguments const& given) {
     return coppice::database(given.file, {.create = coppice::create::never, .read_only = true});
@@ -68,5 +73,8 @@ exit_code compact(arguments const& given);
 /// text or hex was asked for.
 void add_bytes(nlohmann::ordered_json& object, std::string const& name, std::string_view bytes,
                bool hex);
+
+/// As in 2024-02-29T12:34:56.789012Z.
+[[nodiscard]] std::string iso_time(std::chrono::system_clock::time_point when);
 
 } // namespace tool

@@ -44,6 +44,13 @@ class file_storage {
 
     void truncate(std::uint64_t size_bytes) { posix::truncate(file_.get(), size_bytes, path_); }
 
+    /// Becomes a copy of another file that shares its blocks until one of both is written.
+    /// REQUIRES: an empty file. @return false where the file system cannot; then it may have to be
+    /// copied
+    [[nodiscard]] bool share_blocks(file_storage const& original) noexcept {
+        return posix::share_blocks(file_.get(), original.file_.get());
+    }
+
     /// A view of at least `size_bytes`, and of far more where the address space allows, so that a
     /// growing file is rarely mapped again.
     [[nodiscard]] mapped_view map(std::uint64_t size_bytes) const {

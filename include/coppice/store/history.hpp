@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/store/history.hpp: the chain of commit records, newest to oldest.
-// Owns: finding the record of a commit in O(log n) steps over skip pointers.
+// Owns: finding the record of a commit, by id or place, in O(log n) steps over skip pointers.
 // Invariant: every step goes to a lower offset, so it ends in any file; a state found here shares
 //   mapping and verified table with the one it was found from.
 
@@ -32,6 +32,36 @@ namespace coppice::inline COPPICE_ABI::store {
     auto record = state.image().record(at, state.limit_offset());
     auto const end_offset = at.offset + format::encoded_bytes(record);
     return revision_ptr(new revision(state.shared_image(), std::move(record), at, end_offset));
+}
+
+/// The state with `index` commits before it in its file, looking back from `newest`. O(log n).
+/// @throws errc::corrupt where the chain of records is not one, history_gone beyond `newest`
+[[nodiscard]] inline revision_ptr state_number(revision_ptr const& newest, std::uint64_t index) {
+    auto record = newest->record();
+    auto at = newest->at();
+    auto const limit = newest->limit_offset();
+    if (index > record.index) {
+        throw error(errc::history_gone, "there is no such commit yet", newest->image().path);
+    }
+    while (record.index > index && !record.previous.is_null()) {
+        if (record.skip != record.previous && !record.skip.is_null()) {
+            auto skipped = newest->image().record(record.skip, limit);
+            if (skipped.index >= index) {
+                at = record.skip;
+                record = std::move(skipped);
+                continue;
+            }
+        }
+        at = record.previous;
+        record = newest->image().record(at, limit);
+    }
+    if (record.index != index) {
+        throw error(errc::corrupt, "the chain of commit records has a gap", newest->image().path,
+                    at.offset);
+    }
+    if (at == newest->at()) return newest;
+    auto const end_offset = at.offset + format::encoded_bytes(record);
+    return revision_ptr(new revision(newest->shared_image(), std::move(record), at, end_offset));
 }
 
 /// The state that commit `id` made, looking back from `newest`.

@@ -92,6 +92,13 @@ template <storage::medium Medium> class writer {
     [[nodiscard]] appended_commit<Medium> commit(tree_ref const& user, durability how,
                                                  std::string note);
 
+    /// Makes a commit of another copy of this file the newest: the bytes up to it lie at the same
+    /// places there. Two syncs.
+    /// @param write called with (storage, offset), writes those that are missing here; before that
+    ///   offset readers may hold bytes of a lost commit, which must not become others (R4)
+    /// @throws as `commit`, and what `write` throws; then nothing has changed
+    template <typename Write> void follow(commit_record record, record_ref at, Write write);
+
     /// Makes everything that is committed durable. One sync, or none where there is nothing to do.
     void sync() { within().sync(); }
 
@@ -199,6 +206,19 @@ appended_commit<Medium> writer<Medium>::commit(tree_ref const& user, durability 
     end_turn();
     // From here on the outcome is unknown if anything fails.
     return {tenure_, std::move(state), how};
+}
+
+template <storage::medium Medium>
+template <typename Write>
+void writer<Medium>::follow(commit_record record, record_ref at, Write write) {
+    auto const free_from = append().begin_offset(); // else nothing goes through the appender
+    within().check_undisturbed();
+    write(*file().storage, free_from); // nothing refers to these bytes yet
+    auto const end_offset = at.offset + format::encoded_bytes(record);
+    auto const state = file().state(std::move(record), at, end_offset);
+    tenure_->append(state, durability::two_sync);
+    end_turn();
+    tenure_->settle(*state, durability::two_sync);
 }
 
 /// Appends nodes, values and record. @return the new state; `how` is what it turned out to need

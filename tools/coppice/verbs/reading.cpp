@@ -2,44 +2,19 @@
 // tools/coppice/verbs/reading.cpp: get, scan, count.
 // Invariant: what is printed is one moment of the database; --keys never touches a large value.
 
+#include "tools/coppice/key_range.hpp"
 #include "tools/coppice/output.hpp"
 #include "tools/coppice/text_form.hpp"
 #include "tools/coppice/verbs.hpp"
 
-#include <algorithm>
 #include <cstdint>
 #include <limits>
-#include <optional>
 #include <string>
 #include <string_view>
 
 namespace tool {
 
 namespace {
-
-/// The keys in [from, to), as --from, --to and --prefix say together.
-struct key_range {
-    std::string from;
-    std::optional<std::string> to;
-};
-
-/// The first key behind all that begin with a prefix; nothing if there is none.
-std::optional<std::string> behind(std::string prefix) {
-    while (!prefix.empty() && prefix.back() == '\xff') prefix.pop_back();
-    if (prefix.empty()) return {};
-    prefix.back() = static_cast<char>(static_cast<unsigned char>(prefix.back()) + 1);
-    return prefix;
-}
-
-key_range range_of(arguments const& given) {
-    key_range range{given.from.value_or(""), given.to};
-    if (given.prefix) {
-        range.from = std::max(range.from, *given.prefix);
-        auto const end = behind(*given.prefix);
-        if (end && (!range.to || *end < *range.to)) range.to = end;
-    }
-    return range;
-}
 
 /// Calls `visit(cursor)` for the entries that the arguments ask for.
 template <typename Visit>

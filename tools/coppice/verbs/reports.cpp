@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// tools/coppice/verbs/reports.cpp: stat, check, log; and what they share with scan: bytes in JSON.
+// tools/coppice/verbs/reports.cpp: stat, check, log; and what they share with others: times, bytes
+// in JSON.
 
 #include "tools/coppice/output.hpp"
 #include "tools/coppice/text_form.hpp"
@@ -43,23 +44,6 @@ void print_members(json const& object, bool as_json) {
     out.finish();
 }
 
-/// As in 2024-02-29T12:34:56.789012Z.
-std::string iso_time(std::chrono::system_clock::time_point when) {
-    namespace chrono = std::chrono;
-    auto const exact = chrono::floor<chrono::microseconds>(when);
-    auto const day = chrono::floor<chrono::days>(exact);
-    chrono::year_month_day const date(day);
-    chrono::hh_mm_ss const clock(exact - day);
-    std::array<char, 64> text{};
-    std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02ld:%02ld:%02lld.%06lldZ",
-                  static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
-                  static_cast<unsigned>(date.day()), static_cast<long>(clock.hours().count()),
-                  static_cast<long>(clock.minutes().count()),
-                  static_cast<long long>(clock.seconds().count()),
-                  static_cast<long long>(clock.subseconds().count()));
-    return text.data();
-}
-
 std::string json_of(coppice::commit_info const& commit) {
     json object;
     object["id"] = commit.id.value;
@@ -92,6 +76,22 @@ coppice::check_report report_of(arguments const& given) {
 }
 
 } // namespace
+
+std::string iso_time(std::chrono::system_clock::time_point when) {
+    namespace chrono = std::chrono;
+    auto const exact = chrono::floor<chrono::microseconds>(when);
+    auto const day = chrono::floor<chrono::days>(exact);
+    chrono::year_month_day const date(day);
+    chrono::hh_mm_ss const clock(exact - day);
+    std::array<char, 64> text{};
+    std::snprintf(text.data(), text.size(), "%04d-%02u-%02uT%02ld:%02ld:%02lld.%06lldZ",
+                  static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                  static_cast<unsigned>(date.day()), static_cast<long>(clock.hours().count()),
+                  static_cast<long>(clock.minutes().count()),
+                  static_cast<long long>(clock.seconds().count()),
+                  static_cast<long long>(clock.subseconds().count()));
+    return text.data();
+}
 
 void add_bytes(json& object, std::string const& name, std::string_view bytes, bool hex) {
     if (hex) {

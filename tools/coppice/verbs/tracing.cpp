@@ -12,6 +12,8 @@
 #include "tools/coppice/trace_reader.hpp"
 #include "tools/coppice/verbs.hpp"
 
+#include <coppice/diff.hpp>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -46,30 +48,23 @@ class history_writer {
         }
         end_commit(now);
     }
-    /// A commit and the one before it. States of one file have what they share at one address.
+    /// A commit and the one before it.
     void next(coppice::snapshot const& before, coppice::snapshot const& now) {
         begin_commit(now);
         changes_ = 0;
-        auto old = before.cursor();
-        auto at = now.cursor();
-        old.first();
-        at.first();
-        while (old.valid() || at.valid()) {
-            auto const order = !at.valid() ? -1 : !old.valid() ? 1 : old.key().compare(at.key());
-            if (order < 0) erase(old.key(), old.value());
-            if (order > 0) put(at.key(), at.value());
-            if (order == 0 && (at.key().empty() || old.key().data() != at.key().data())) {
-                change(at.key(), old.value(), at.value());
+        for (auto const& [key, old, now_value] : coppice::diff(before, now)) {
+            if (old) hash_.remove(key, *old);
+            if (now_value) {
+                put(key, *now_value);
+            } else {
+                erase(key);
             }
-            if (order <= 0) old.next();
-            if (order >= 0) at.next();
         }
         // A commit that wrote what was there already is made again by doing the same.
-        at.first();
-        if (changes_ == 0 && at.valid()) {
+        if (auto const same = now.first(); changes_ == 0 && same) {
             write({.verb = trace_verb::put,
-                   .key = std::string(at.key()),
-                   .value = std::string(at.value())});
+                   .key = std::string(same->key),
+                   .value = std::string(same->value)});
         }
         end_commit(now);
     }
@@ -97,8 +92,7 @@ class history_writer {
         if (!given_.no_hashes) commit.hash = hash_.value();
         write(commit);
     }
-    void erase(std::string_view key, std::string_view value) {
-        hash_.remove(key, value);
+    void erase(std::string_view key) {
         write({.verb = trace_verb::erase, .key = std::string(key)});
         ++changes_;
     }
@@ -106,11 +100,6 @@ class history_writer {
         hash_.add(key, value);
         write({.verb = trace_verb::put, .key = std::string(key), .value = std::string(value)});
         ++changes_;
-    }
-    void change(std::string_view key, std::string_view from, std::string_view to) {
-        if (from.size() == to.size() && (from.data() == to.data() || from == to)) return;
-        hash_.remove(key, from);
-        put(key, to);
     }
     void write(trace_operation const& done) {
         append_operation(text_, done);

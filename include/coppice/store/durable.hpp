@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/store/durable.hpp: the newest commit that has reached the device, as its readers see it.
+// Owns: from the slot that a writer has vouched for to a state; how long to rest between two looks.
+// Invariant: reads only. A state that was given is of a commit that no power cut takes back, as far
+//   as the live page of this boot, or where there is none the device itself, says so.
+
+#include <coppice/commit_id.hpp>
+#include <coppice/error.hpp>
+#include <coppice/store/history.hpp>
+#include <coppice/store/store.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+namespace coppice::inline COPPICE_ABI::store {
+
+/// The newest durable state; null where a writer is so busy that none could be made out now.
+template <storage::medium Medium> [[nodiscard]] revision_ptr durable_state(store<Medium>& from) {
+    // Slots and live page are two looks. Where a commit lies in between they do not go together,
+    // and one more look helps; so it does where a compaction lies between slot and state.
+    constexpr int most_looks = 1000;
+    for (int i = 0; i < most_looks; ++i) {
+        commit_id const durable{from.durable().commit_id};
+        auto newest = from.current();
+        if (durable.value == 0) continue;
+        // The mark comes before readers are told: what they see is durable then.
+        if (newest->record().commit_id <= durable.value) return newest;
+        try {
+            return state_at(newest, durable);
+        } catch (error const& e) {
+            if (e.kind() != errc::history_gone) throw;
+        }
+    }
+    return {};
+}
+
+/// How long whoever waits for another process rests before looking again. The first rests are
+/// short, so that a busy writer is followed closely; the last ones cost no measurable time.
+class growing_pause {
+  public:
+    using duration = std::chrono::microseconds;
+    static constexpr duration shortest{64};
+    static constexpr duration longest{4096};
+
+    /// The next rest, each twice as long as the one before, up to the longest.
+    [[nodiscard]] duration next() noexcept {
+        return std::exchange(pause_, std::min(pause_ * 2, longest));
+    }
+
+  private:
+    duration pause_ = shortest;
+};
+
+} // namespace coppice::inline COPPICE_ABI::store
