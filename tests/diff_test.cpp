@@ -57,7 +57,7 @@ content patched(coppice::snapshot const& state, coppice::difference const& by) {
 
 } // namespace
 
-TEMPLATE_TEST_CASE("a difference tells what was added, changed and erased", "", in_file,
+TEMPLATE_TEST_CASE("a difference tells what was added and changed and erased", "", in_file,
                    in_memory) {
     test_database<TestType> db;
     db->update([](auto& t) {
@@ -84,7 +84,7 @@ TEMPLATE_TEST_CASE("a difference tells what was added, changed and erased", "", 
     CHECK(told(diff(before, after, including("z"), excluding("a"))).empty());
 }
 
-TEST_CASE("a difference outlives its snapshots, its bounds and the handle") {
+TEST_CASE("a difference outlives its snapshots its bounds and the handle") {
     test_database<in_file> db;
     db->update([](auto& t) { t.put("k", std::string(100, 'x')); });
     auto range = [&] {
@@ -207,7 +207,7 @@ TEST_CASE("two files are never compared by reference") {
     CHECK(diff(one.read(), one.read()).empty());
 }
 
-TEST_CASE("a copy of a file is read, though its references are the same") {
+TEST_CASE("a copy of a file is read though its references are the same") {
     test_database<in_file> place;
     place->update([](auto& t) {
         for (auto const& [k, v] : proving::numbered_entries(300)) t.put(k, v);

@@ -61,7 +61,7 @@ coppice::commit_id put(Database& db, std::string const& key, durability how = du
 
 } // namespace
 
-TEMPLATE_TEST_CASE("a feed tells each durable commit once, oldest first", "", in_file, in_memory) {
+TEMPLATE_TEST_CASE("a feed tells each durable commit once oldest first", "", in_file, in_memory) {
     test_database<TestType> db;
     put(*db, "a");
     put(*db, "b");

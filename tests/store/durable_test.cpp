@@ -22,7 +22,7 @@ std::uint64_t durable_id(simulated_store& of) {
 
 } // namespace
 
-TEST_CASE("the durable state is behind lazy commits, and with those that are synced") {
+TEST_CASE("the durable state is behind lazy commits and with those that are synced") {
     coppice::testing::machine computer(1);
     coppice::testing::database db(computer.start_process());
     simulated_store reader(computer.start_process(), {.read_only = true});

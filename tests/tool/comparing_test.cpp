@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-TEST_CASE("diff prints what was added, erased and changed between two commits") {
+TEST_CASE("diff prints what was added erased and changed between two commits") {
     tool_bench const bench;
     bench.fill({{"a", "1"}, {"b", "1"}, {"tab\t", "1"}, {"a", "2"}, {"c", "\xff"}});
     REQUIRE(bench.on_db("del", {"b"}).exit_code == 0);

@@ -130,7 +130,7 @@ TEST_CASE("limits keep a walk from the nodes outside them") {
     CHECK(passed <= 3);
 }
 
-TEST_CASE("a subtree that is skipped is not read, and begins at its bound or behind it") {
+TEST_CASE("a subtree that is skipped is not read and begins at its bound or behind it") {
     grove::bench bench{grove::tiny};
     auto const model = grove::numbered_content(300);
     auto const built = bench.build(model);
@@ -172,7 +172,7 @@ TEST_CASE("a tree that names a node again and again is refused instead of walked
     }
 }
 
-TEST_CASE("keys and separators that do not ascend are refused, and the walk is at its end") {
+TEST_CASE("keys and separators that do not ascend are refused and the walk is at its end") {
     grove::bench bench{grove::tiny};
     auto image = grove::image_of(bench.build(grove::numbered_content(60)));
     image.source.verify_checksums = false;
