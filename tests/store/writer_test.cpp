@@ -348,13 +348,13 @@ TEST_CASE("a writer that does not know what became of its commit cuts nothing of
     auto const state = on.db->read().state();
     auto const store = std::make_shared<store::store<faulty::medium>>(on.medium, on.chosen);
     auto const session = store::writer<faulty::medium>::acquire(store, {});
-    auto const size = session->file().storage->size();
+    auto& within = session->within();
+    auto const size = within.file().storage->size();
     REQUIRE(size > state->limit_offset()); // zeros were written ahead
     on.medium.told().fail_after(call::sync, 0);
-    CHECK(kind_of([&] {
-              static_cast<void>(session->commit(state->user(), durability::sync, {}));
-          }) == errc::sync_failed);
-    session->trim();
-    CHECK(session->file().storage->size() == size);
+    CHECK(kind_of([&] { session->commit(state->user(), durability::sync, {}).settle(); }) ==
+          errc::sync_failed);
+    within.trim();
+    CHECK(within.file().storage->size() == size);
     CHECK(on.medium.told().count(call::truncate) == 0);
 }

@@ -336,7 +336,6 @@ template <storage::medium Medium> void tenure<Medium>::trim() {
     if (plan_.needed() || poisoned_ || leading_ || !settled) return;
     auto end_offset = slots_.newest().end_offset;
     for (auto const& seen : slots_.slots().slots) {
-        if (seen.state == slot_state::broken) return;
         end_offset = std::max(end_offset, seen.slot.end_offset);
     }
     owner_->lock()->check_held();
