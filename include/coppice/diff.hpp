@@ -3,8 +3,7 @@
 // coppice/diff.hpp: what has changed between two snapshots, as a range.
 // Owns: `change`, `difference`, `diff`, and when two values are the same.
 // Invariant: a difference holds a share of both snapshots, so it may outlive them; its views live
-// as
-//   long as both do, or it. Applied to the first snapshot it gives the second.
+//   as long as both do, or it. Applied to the first snapshot it gives the second.
 // Thread safety: a difference may be used by any number of threads, an iterator by one.
 
 #include <coppice/cursor.hpp>

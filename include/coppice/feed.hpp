@@ -2,10 +2,9 @@
 #pragma once
 // coppice/feed.hpp: the durable commits of a database, oldest first, each with what it changed.
 // Owns: `commit_changes`, `change_feed`, and the rule where a feed goes on.
-// Invariant: no commit is told twice and none is left out: whoever goes on after the identity of
-// the
-//   last one that it took in, and stores that identity with its work, sees each exactly once. A
-//   feed holds a share of the file it was made from, so a compaction does not disturb it.
+// Invariant: no commit is told twice and none is left out: whoever goes on after the last one that
+//   it took in, and stores the identity of that one with its work, sees each exactly once. A feed
+//   holds a share of the file it was made from, so a compaction does not disturb it.
 // Thread safety: as a snapshot; an iterator belongs to one thread.
 
 #include <coppice/commit_id.hpp>
@@ -28,8 +27,8 @@ struct commit_changes {
     commit_identity identity;                   ///< where to go on after it
     std::chrono::system_clock::time_point time; ///< when it was committed
     std::string note;                           ///< its note, often empty
-    bool
-        whole; ///< the first commit of the file: its changes are all entries, to begin from nothing
+    /// Is it the first commit of the file? Then its changes are all entries, to begin from nothing.
+    bool whole;
     difference changes; ///< what makes the commit before it this one
 };
 

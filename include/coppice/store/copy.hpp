@@ -191,9 +191,8 @@ copy_report copy_to_medium(revision const& state, copy_head const& head, Medium 
 
 /// Appends to a copy what was committed since. @param copy open for writing
 /// @return what was copied; nothing where the copy is up to date
-/// @throws errc::invalid_argument for a copy of another database, errc::history_gone where the
-/// state
-///   does not continue what the copy has: a new one is needed; errc::sync_failed, as a commit does
+/// @throws errc::invalid_argument for a copy of another database; errc::history_gone where the
+///   state does not continue what the copy has: a new one is needed; errc::sync_failed, as a commit
 template <storage::medium Medium>
 copy_report continue_copy(revision_ptr const& state, std::shared_ptr<store<Medium>> const& copy) {
     detail::require_committed(*state);
