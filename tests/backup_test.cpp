@@ -19,16 +19,11 @@ using coppice::database;
 using coppice::durability;
 using coppice::errc;
 using proving::content;
+using proving::content_of;
 using proving::in_file;
 using proving::in_memory;
 using proving::test_database;
 using support::kind_of;
-
-content content_of(coppice::snapshot const& state) {
-    content result;
-    for (auto const& [key, value] : state) result[std::string(key)] = std::string(value);
-    return result;
-}
 
 template <typename Database> void put(Database& db, std::string const& key, std::size_t size = 20) {
     db.update([&](auto& t) { t.put(key, proving::noise(size, key.size())); }, durability::lazy);

@@ -13,6 +13,8 @@
 #include <coppice/statistics.hpp>
 #include <coppice/storage/concepts.hpp>
 #include <coppice/storage/file_medium.hpp>
+#include <coppice/storage/growing_pause.hpp>
+#include <coppice/storage/held_lock.hpp>
 #include <coppice/storage/memory_medium.hpp>
 #include <coppice/store/check.hpp>
 #include <coppice/store/compact.hpp>
@@ -126,8 +128,9 @@ template <storage::medium Medium> class basic_database {
     template <typename Rep, typename Period>
     [[nodiscard]] bool wait_for_change(commit_identity since,
                                        std::chrono::duration<Rep, Period> longest) const {
+        constexpr std::chrono::milliseconds longest_rest{4};
         auto const until = deadline_after(longest);
-        store::growing_pause pause;
+        storage::growing_pause pause(longest_rest);
         while (changes(since).empty()) {
             auto const left = *until - std::chrono::steady_clock::now();
             if (left <= left.zero()) return false;
@@ -329,11 +332,7 @@ using memory_database = basic_database<storage::memory_medium>;
 inline bool destroy(std::filesystem::path const& path) {
     storage::file_medium medium(path, false);
     auto const lock = medium.lock();
-    static_cast<void>(lock->acquire({}));
-    struct releaser {
-        storage::file_medium::lock_type& lock;
-        ~releaser() { lock.release(); }
-    } const held{*lock};
+    storage::held_lock const held(*lock);
     static_cast<void>(medium.discard_fresh());
     auto const removed = medium.remove();
     if (removed) medium.sync_name();

@@ -107,6 +107,9 @@ struct options {
     /// Begins each commit at a 4 KiB block of its own, for media on which a torn write can damage
     /// its neighbours in the same block (no power-safe overwrite). Costs 2 KiB a commit on average.
     bool pad_commits = false;
+    /// A handle that has written for so long without a gap leaves the lock alone for a moment, so
+    /// that other handles and processes come to write. Longer is a little faster, and less fair.
+    std::chrono::milliseconds longest_run{50};
     node_sizes nodes = {};       ///< used only when the database is made
     coppice::events events = {}; ///< callbacks
     /// The wall clock of commits, for tests. Empty means std::chrono::system_clock::now.

@@ -31,7 +31,9 @@ using gated_database = basic_database<gated::medium>;
 
 /// A database whose device can be held up, with the first take-over behind it.
 struct bench {
-    explicit bench(options chosen = {.preallocate_bytes = 0}) : db(medium, std::move(chosen)) {
+    // However slow the machine is: while a sync is held up, others join.
+    explicit bench(options chosen = {.preallocate_bytes = 0, .longest_run = 1h})
+        : db(medium, std::move(chosen)) {
         put("first");
         device().forget_log();
     }
@@ -44,16 +46,29 @@ struct bench {
         return std::async(std::launch::async,
                           [this, key = std::move(key), how] { return put(key, how); });
     }
+    /// A commit whose sync is held up.
+    [[nodiscard]] std::future<commit_id> held_up(std::string key) {
+        device().close();
+        auto commit = putting(std::move(key));
+        device().wait_for_sync();
+        return commit;
+    }
+    /// A commit behind it: the so-many-th transaction whose bytes are in the log.
+    [[nodiscard]] std::future<commit_id> appended(std::size_t number, std::string key,
+                                                  durability how = durability::sync) {
+        auto commit = putting(std::move(key), how);
+        wait_for_data(number);
+        return commit;
+    }
     /// Waits until so many transactions of data are in the log.
     void wait_for_data(std::size_t count) const {
-        auto const is_data = [](auto const& each) {
+        while (data_writes() < count) std::this_thread::yield();
+    }
+    [[nodiscard]] std::size_t data_writes() const {
+        auto const log = device().log();
+        return static_cast<std::size_t>(std::count_if(log.begin(), log.end(), [](auto& each) {
             return each.what == step::write && each.offset >= format::data_begin_offset;
-        };
-        for (;;) {
-            auto const log = device().log();
-            if (std::count_if(log.begin(), log.end(), is_data) >= std::ptrdiff_t(count)) return;
-            std::this_thread::yield();
-        }
+        }));
     }
     [[nodiscard]] std::size_t syncs() const {
         auto const log = device().log();
@@ -81,13 +96,10 @@ struct bench {
 
 TEST_CASE("what is committed while the device works shares the next sync") {
     bench on;
-    on.device().close();
-    auto first = on.putting("a");
-    on.device().wait_for_sync();
+    auto first = on.held_up("a");
     std::vector<std::future<commit_id>> others;
     for (std::size_t i = 0; i < 5; ++i) {
-        others.push_back(on.putting("other " + std::to_string(i)));
-        on.wait_for_data(2 + i);
+        others.push_back(on.appended(2 + i, "other " + std::to_string(i)));
     }
     CHECK_FALSE(on.db.get("a"));
     CHECK_FALSE(on.db.get("other 0"));
@@ -102,9 +114,7 @@ TEST_CASE("what is committed while the device works shares the next sync") {
 
 TEST_CASE("a transaction begins from what is appended and not yet settled") {
     bench on;
-    on.device().close();
-    auto first = on.putting("a");
-    on.device().wait_for_sync();
+    auto first = on.held_up("a");
     {
         auto txn = on.db.write();
         CHECK(txn.get("a"));
@@ -123,13 +133,9 @@ TEST_CASE("a transaction begins from what is appended and not yet settled") {
 TEST_CASE("whoever leads: a lazy commit does not show a durable one before its time") {
     for (int round = 0; round < 20; ++round) {
         bench on;
-        on.device().close();
-        auto first = on.putting("a");
-        on.device().wait_for_sync();
-        auto second = on.putting("b");
-        on.wait_for_data(2);
-        auto lazy = on.putting("lazy", durability::lazy);
-        on.wait_for_data(3);
+        auto first = on.held_up("a");
+        auto second = on.appended(2, "b");
+        auto lazy = on.appended(3, "lazy", durability::lazy);
         on.device().let_one_pass();
         static_cast<void>(first.get());
         on.device().wait_for_sync();
@@ -148,12 +154,9 @@ TEST_CASE("whoever leads: a lazy commit does not show a durable one before its t
 
 TEST_CASE("a failed sync fails all who share it, and ends writing") {
     bench on;
-    on.device().close();
-    auto first = on.putting("a");
-    on.device().wait_for_sync();
-    auto second = on.putting("b");
-    auto third = on.putting("c");
-    on.wait_for_data(3);
+    auto first = on.held_up("a");
+    auto second = on.appended(2, "b");
+    auto third = on.appended(3, "c");
     on.device().open(true);
     for (auto* const each : {&first, &second, &third}) {
         CHECK(kind_of([&] { static_cast<void>(each->get()); }) == errc::sync_failed);
@@ -176,13 +179,9 @@ TEST_CASE("whoever leads: bytes without a sum are synced before a slot covers th
     std::uint64_t checked = 0;
     for (int round = 0; round < 20; ++round) {
         bench on;
-        on.device().close();
-        auto first = on.putting("a");
-        on.device().wait_for_sync();
-        auto second = on.putting("b");
-        on.wait_for_data(2);
-        auto large = on.putting("large", durability::two_sync);
-        on.wait_for_data(3);
+        auto first = on.held_up("a");
+        auto second = on.appended(2, "b");
+        auto large = on.appended(3, "large", durability::two_sync);
         on.device().open();
         for (auto* const each : {&first, &second, &large}) static_cast<void>(each->get());
         auto const log = on.device().log();
@@ -205,9 +204,7 @@ TEST_CASE("whoever leads: bytes without a sum are synced before a slot covers th
 TEST_CASE("a thread that was in a tenure others carry on is refused nothing") {
     bench on;
     gated_database second(on.medium, {.preallocate_bytes = 0});
-    on.device().close();
-    auto other = on.putting("a");
-    on.device().wait_for_sync();
+    auto other = on.held_up("a");
     on.db.write().rollback();
     CHECK_FALSE(second.try_write()); // it would have to wait for the other thread, and may
     on.device().open();
@@ -218,9 +215,7 @@ TEST_CASE("a thread that was in a tenure others carry on is refused nothing") {
 TEST_CASE("one thread is refused a second transaction, whoever has begun the tenure") {
     bench on;
     gated_database second(on.medium, {.preallocate_bytes = 0});
-    on.device().close();
-    auto first = on.putting("a");
-    on.device().wait_for_sync();
+    auto first = on.held_up("a");
     auto txn = on.db.write(); // joins the tenure that another thread has begun
     CHECK(kind_of([&] { static_cast<void>(on.db.write()); }) == errc::would_deadlock);
     CHECK(kind_of([&] { static_cast<void>(second.write()); }) == errc::would_deadlock);
@@ -229,6 +224,27 @@ TEST_CASE("one thread is refused a second transaction, whoever has begun the ten
     txn.put("b", "2");
     txn.commit();
     CHECK(second.get("b"));
+}
+
+// Threads that commit without end would carry one tenure on for ever, and nobody else would write.
+TEST_CASE("a tenure that has lasted long is joined no more, and others come to the lock") {
+    bench on({.preallocate_bytes = 0, .longest_run = 1ms});
+    gated_database second(on.medium, {.preallocate_bytes = 0});
+    auto first = on.held_up("a");
+    std::this_thread::sleep_for(2ms);
+    auto late = on.putting("late");
+    CHECK(late.wait_for(20ms) == std::future_status::timeout);
+    CHECK(on.data_writes() == 1); // it waits for the end, and has appended nothing
+    auto other = std::async(std::launch::async, [&] {
+        return second.update([](auto& txn) { txn.put("other", "1"); });
+    });
+    on.device().open();
+    CHECK(first.get().value == 3);
+    static_cast<void>(late.get());
+    static_cast<void>(other.get());
+    CHECK(on.db.get("other"));
+    CHECK(on.db.get("late"));
+    CHECK(on.syncs() == 3); // each has had a tenure of its own
 }
 
 TEST_CASE("any mixture of threads and durabilities keeps every promise") {

@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 #include <kind_of.hpp>
+#include <medium_around.hpp>
 #include <test_database.hpp>
 
 #include <cstddef>
@@ -23,6 +24,7 @@ namespace store = coppice::store;
 namespace testing = coppice::testing;
 using coppice::errc;
 using proving::content;
+using proving::content_of;
 using support::kind_of;
 using simulated_store = store::store<testing::simulated_medium>;
 
@@ -44,12 +46,6 @@ struct original {
     }
     [[nodiscard]] store::copy_head head() const { return {db.read().state()->image().header, 0}; }
 };
-
-content content_of(coppice::snapshot const& state) {
-    content result;
-    for (auto const& [key, value] : state) result[std::string(key)] = std::string(value);
-    return result;
-}
 
 /// What is on the machine; nothing where no database is.
 std::optional<content> found_on(testing::machine& computer) {
@@ -77,6 +73,7 @@ void extend(original const& from, testing::machine& computer) {
 class sharing_storage : public coppice::storage::file_storage {
   public:
     explicit sharing_storage(file_storage&& file) : file_storage(std::move(file)) {}
+    [[nodiscard]] file_storage const& inner() const noexcept { return *this; }
     [[nodiscard]] bool share_blocks(sharing_storage const& original) {
         std::vector<std::byte> all(static_cast<std::size_t>(original.size()));
         REQUIRE(original.read(0, all) == all.size());
@@ -92,33 +89,12 @@ class sharing_storage : public coppice::storage::file_storage {
 };
 
 /// The place of such a file.
-class sharing_medium {
+class sharing_medium
+    : public support::medium_around<sharing_storage, coppice::storage::file_medium> {
   public:
-    using storage_type = sharing_storage;
-    using lock_type = coppice::storage::path_lock;
-
     sharing_medium(std::filesystem::path const& path, bool create_directories)
-        : inner_(path, create_directories) {}
-    [[nodiscard]] std::shared_ptr<sharing_storage> open(coppice::storage::access how) {
-        return std::make_shared<sharing_storage>(std::move(*inner_.open(how)));
-    }
-    [[nodiscard]] std::shared_ptr<sharing_storage> fresh() {
-        return std::make_shared<sharing_storage>(std::move(*inner_.fresh()));
-    }
-    void replace(sharing_storage const& fresh) { inner_.replace(fresh); }
-    void sync_name() { inner_.sync_name(); }
-    [[nodiscard]] bool discard_fresh() { return inner_.discard_fresh(); }
-    [[nodiscard]] coppice::storage::standing compare(sharing_storage const& opened) const {
-        return inner_.compare(opened);
-    }
-    [[nodiscard]] bool remove() { return inner_.remove(); }
-    [[nodiscard]] std::shared_ptr<lock_type> lock() { return inner_.lock(); }
-    [[nodiscard]] std::shared_ptr<lock_type> reader_lock() { return inner_.reader_lock(); }
-    [[nodiscard]] std::uint64_t random() { return inner_.random(); }
-    [[nodiscard]] std::string const& path() const noexcept { return inner_.path(); }
-
-  private:
-    coppice::storage::file_medium inner_;
+        : medium_around({path, create_directories},
+                        support::adopt<sharing_storage, coppice::storage::file_storage>) {}
 };
 
 bool power_or_death(coppice::error const& e) {

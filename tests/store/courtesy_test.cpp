@@ -12,7 +12,7 @@ constexpr courtesy::clock::time_point start{1h};
 
 /// Takes the lock at once after each release, and keeps it for a millisecond.
 struct busy_writer {
-    courtesy manners;
+    courtesy manners{50ms};
     courtesy::clock::time_point now = start;
 
     bool write() {
@@ -44,7 +44,7 @@ TEST_CASE("who leaves the lock alone for a moment need not pause") {
 }
 
 TEST_CASE("a long transaction is no excuse") {
-    courtesy manners;
+    courtesy manners{50ms};
     CHECK_FALSE(manners.is_due(start));
     manners.after_lock(start, false);
     CHECK_FALSE(manners.is_due(start + 50ms));

@@ -7,8 +7,6 @@
 
 #include <catch2/catch.hpp>
 
-#include <chrono>
-
 namespace {
 
 namespace store = coppice::store;
@@ -70,14 +68,4 @@ TEST_CASE("no power cut takes a state back that was durable") {
         coppice::testing::database db(computer.start_process());
         CHECK(db.read().id().value >= seen);
     }
-}
-
-TEST_CASE("pauses double up to the longest") {
-    store::growing_pause pause;
-    auto expected = store::growing_pause::shortest;
-    for (int i = 0; i < 20; ++i) {
-        CHECK(pause.next() == expected);
-        expected = std::min(expected * 2, store::growing_pause::longest);
-    }
-    CHECK(pause.next() == store::growing_pause::longest);
 }

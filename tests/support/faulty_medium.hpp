@@ -8,6 +8,7 @@
 #include <coppice/storage/concepts.hpp>
 #include <coppice/storage/memory_medium.hpp>
 #include <coppice/storage/memory_storage.hpp>
+#include <medium_around.hpp>
 
 #include <array>
 #include <cstddef>
@@ -134,52 +135,40 @@ class storage {
 };
 
 /// Models `medium`.
-class medium {
+class medium : public support::medium_around<storage, coppice::storage::memory_medium> {
   public:
-    using storage_type = storage;
-    using lock_type = coppice::storage::memory_lock;
+    medium() : medium(std::make_shared<plan>()) {}
 
     [[nodiscard]] plan& told() const noexcept { return *plan_; }
 
-    [[nodiscard]] std::shared_ptr<storage> open(coppice::storage::access how) {
-        return wrap(inner_.open(how));
-    }
     [[nodiscard]] std::shared_ptr<storage> fresh() {
         note(call::fresh);
-        return wrap(inner_.fresh());
+        return medium_around::fresh();
     }
     void replace(storage const& fresh) {
         note(call::rename, fresh.identity().inode);
-        inner_.replace(fresh.inner());
+        medium_around::replace(fresh);
     }
     void sync_name() {
         note(call::sync_name);
-        inner_.sync_name();
+        medium_around::sync_name();
     }
     [[nodiscard]] bool discard_fresh() {
         note(call::discard);
-        return inner_.discard_fresh();
+        return medium_around::discard_fresh();
     }
-    [[nodiscard]] coppice::storage::standing compare(storage const& opened) const {
-        return inner_.compare(opened.inner());
-    }
-    [[nodiscard]] bool remove() { return inner_.remove(); }
-    [[nodiscard]] std::shared_ptr<lock_type> lock() { return inner_.lock(); }
-    [[nodiscard]] std::shared_ptr<lock_type> reader_lock() { return inner_.reader_lock(); }
-    [[nodiscard]] std::uint64_t random() { return inner_.random(); }
-    [[nodiscard]] std::string const& path() const noexcept { return inner_.path(); }
 
   private:
+    explicit medium(std::shared_ptr<plan> const& on)
+        : medium_around({},
+                        [on](auto file) { return std::make_shared<storage>(std::move(file), on); }),
+          plan_(on) {}
+
     void note(call what, std::uint64_t inode = 0) {
         if (plan_->note({what, inode, 0, 0})) plan_->fail(what);
     }
-    [[nodiscard]] std::shared_ptr<storage> wrap(
-        std::shared_ptr<coppice::storage::memory_storage> inner) const {
-        return std::make_shared<storage>(std::move(inner), plan_);
-    }
 
-    std::shared_ptr<plan> plan_ = std::make_shared<plan>();
-    coppice::storage::memory_medium inner_;
+    std::shared_ptr<plan> plan_;
 };
 
 static_assert(coppice::storage::storage<storage>);

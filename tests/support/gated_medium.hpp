@@ -8,13 +8,13 @@
 #include <coppice/storage/concepts.hpp>
 #include <coppice/storage/memory_medium.hpp>
 #include <coppice/storage/memory_storage.hpp>
+#include <medium_around.hpp>
 
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -132,34 +132,20 @@ class storage {
 };
 
 /// Models `medium`.
-class medium {
+class medium : public support::medium_around<storage, coppice::storage::memory_medium> {
   public:
-    using storage_type = storage;
-    using lock_type = coppice::storage::memory_lock;
+    medium() : medium(std::make_shared<gate>()) {}
 
     [[nodiscard]] gate& device() const noexcept { return *gate_; }
 
-    [[nodiscard]] std::shared_ptr<storage> open(coppice::storage::access how) {
-        return std::make_shared<storage>(inner_.open(how), gate_);
-    }
-    [[nodiscard]] std::shared_ptr<storage> fresh() {
-        return std::make_shared<storage>(inner_.fresh(), gate_);
-    }
-    void replace(storage const& fresh) { inner_.replace(fresh.inner()); }
-    void sync_name() { inner_.sync_name(); }
-    [[nodiscard]] bool discard_fresh() { return inner_.discard_fresh(); }
-    [[nodiscard]] coppice::storage::standing compare(storage const& opened) const {
-        return inner_.compare(opened.inner());
-    }
-    [[nodiscard]] bool remove() { return inner_.remove(); }
-    [[nodiscard]] std::shared_ptr<lock_type> lock() { return inner_.lock(); }
-    [[nodiscard]] std::shared_ptr<lock_type> reader_lock() { return inner_.reader_lock(); }
-    [[nodiscard]] std::uint64_t random() { return inner_.random(); }
-    [[nodiscard]] std::string const& path() const noexcept { return inner_.path(); }
-
   private:
-    std::shared_ptr<gate> gate_ = std::make_shared<gate>();
-    coppice::storage::memory_medium inner_;
+    explicit medium(std::shared_ptr<gate> const& through)
+        : medium_around(
+              {},
+              [through](auto file) { return std::make_shared<storage>(std::move(file), through); }),
+          gate_(through) {}
+
+    std::shared_ptr<gate> gate_;
 };
 
 static_assert(coppice::storage::medium<medium>);

@@ -4,13 +4,12 @@
 // value of many gigabytes on a small disk. Models `storage` and `medium`.
 
 #include <coppice/storage/file_medium.hpp>
+#include <medium_around.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <memory>
-#include <string>
 #include <utility>
 
 namespace sparse {
@@ -19,6 +18,7 @@ namespace sparse {
 class storage : public coppice::storage::file_storage {
   public:
     explicit storage(file_storage&& file) : file_storage(std::move(file)) {}
+    [[nodiscard]] file_storage const& inner() const noexcept { return *this; }
 
     void write(std::uint64_t offset, coppice::bytes data) {
         auto const zeros =
@@ -32,34 +32,11 @@ class storage : public coppice::storage::file_storage {
 };
 
 /// The place of such a file.
-class medium {
+class medium : public support::medium_around<storage, coppice::storage::file_medium> {
   public:
-    using storage_type = storage;
-    using lock_type = coppice::storage::path_lock;
-
     medium(std::filesystem::path const& path, bool create_directories)
-        : inner_(path, create_directories) {}
-
-    [[nodiscard]] std::shared_ptr<storage> open(coppice::storage::access how) {
-        return std::make_shared<storage>(std::move(*inner_.open(how)));
-    }
-    [[nodiscard]] std::shared_ptr<storage> fresh() {
-        return std::make_shared<storage>(std::move(*inner_.fresh()));
-    }
-    void replace(storage const& fresh) { inner_.replace(fresh); }
-    void sync_name() { inner_.sync_name(); }
-    [[nodiscard]] bool discard_fresh() { return inner_.discard_fresh(); }
-    [[nodiscard]] coppice::storage::standing compare(storage const& opened) const {
-        return inner_.compare(opened);
-    }
-    [[nodiscard]] bool remove() { return inner_.remove(); }
-    [[nodiscard]] std::shared_ptr<lock_type> lock() { return inner_.lock(); }
-    [[nodiscard]] std::shared_ptr<lock_type> reader_lock() { return inner_.reader_lock(); }
-    [[nodiscard]] std::uint64_t random() { return inner_.random(); }
-    [[nodiscard]] std::string const& path() const noexcept { return inner_.path(); }
-
-  private:
-    coppice::storage::file_medium inner_;
+        : medium_around({path, create_directories},
+                        support::adopt<storage, coppice::storage::file_storage>) {}
 };
 
 static_assert(coppice::storage::medium<medium>);

@@ -50,6 +50,12 @@ using content = std::map<std::string, std::string, std::less<>>;
     return entries;
 }
 
+/// All entries of a snapshot.
+[[nodiscard]] inline content content_of(coppice::snapshot const& state) {
+    content result;
+    for (auto const& [key, value] : state) result[std::string(key)] = std::string(value);
+    return result;
+}
 /// Does a snapshot hold exactly this? Walks it forwards, and asks for every key.
 inline void must_hold(coppice::snapshot const& state, content const& wanted) {
     REQUIRE(state.size() == wanted.size());

@@ -7,6 +7,7 @@
 //   registry. Bytes 0 to 2047 are the store's; the record is at 2048; 2080 is kept for a waiter.
 
 #include <coppice/storage/boost_files.hpp>
+#include <coppice/storage/growing_pause.hpp>
 #include <coppice/storage/live_page.hpp>
 #include <coppice/storage/process.hpp>
 
@@ -219,7 +220,6 @@ class kernel_lock {
   private:
     using clock = std::chrono::steady_clock;
     static constexpr std::chrono::milliseconds deadlock_patience{300};
-    static constexpr std::chrono::microseconds first_pause{50};
     static constexpr std::chrono::microseconds longest_pause{2000};
 
     /// @return 0 when done, EAGAIN when somebody else has the lock, or the errno
@@ -234,15 +234,14 @@ class kernel_lock {
     }
 
     [[nodiscard]] bool poll(clock::time_point until, std::string const& path) {
-        auto pause = std::chrono::duration_cast<clock::duration>(first_pause);
+        growing_pause pause(longest_pause);
         for (;;) {
             int const failure = attempt([this] { return lock_.try_lock(); });
             if (failure == 0) return true;
             if (failure != EAGAIN && failure != EINTR) fail(failure, path);
             auto const now = clock::now();
             if (now >= until) return false;
-            std::this_thread::sleep_for(std::min(pause, until - now));
-            pause = std::min<clock::duration>(pause * 2, longest_pause);
+            std::this_thread::sleep_for(std::min<clock::duration>(pause.next(), until - now));
         }
     }
 

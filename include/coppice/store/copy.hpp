@@ -11,6 +11,7 @@
 #include <coppice/format/file_header.hpp>
 #include <coppice/format/superblock.hpp>
 #include <coppice/storage/concepts.hpp>
+#include <coppice/storage/held_lock.hpp>
 #include <coppice/store/history.hpp>
 #include <coppice/store/opened_file.hpp>
 #include <coppice/store/revision.hpp>
@@ -55,11 +56,8 @@ inline void require_committed(revision const& state) {
 [[nodiscard]] inline superblock slot_of(revision const& state, copy_head const& head) {
     superblock slot;
     slot.counter = 1;
-    slot.commit_id = state.record().commit_id;
-    slot.record_offset = state.at().offset;
-    slot.record_bytes = static_cast<std::uint32_t>(format::encoded_bytes(state.record()));
-    slot.record_checksum = state.at().checksum;
-    slot.end_offset = slot.verify_from = state.limit_offset();
+    name_record(slot, state.record(), state.at());
+    slot.verify_from = slot.end_offset;
     slot.features = head.features;
     slot.uuid = head.header.uuid;
     slot.generation = head.header.generation;
@@ -113,18 +111,6 @@ template <storage::medium Medium> [[nodiscard]] bool occupied(Medium& medium) {
     }
 }
 
-/// Holds a lock.
-template <typename Lock> class held_lock {
-  public:
-    explicit held_lock(Lock& lock) : lock_(lock) { static_cast<void>(lock_.acquire({})); }
-    held_lock(held_lock const&) = delete;
-    held_lock& operator=(held_lock const&) = delete;
-    ~held_lock() { lock_.release(); }
-
-  private:
-    Lock& lock_;
-};
-
 } // namespace detail
 
 /// Gives the whole copy to `put(bytes)`, from its first byte to its last.
@@ -147,7 +133,7 @@ copy_report copy_to_medium(revision const& state, copy_head const& head, Medium 
                            std::shared_ptr<typename Medium::storage_type const> const& original) {
     detail::require_committed(state);
     auto const lock = medium.lock();
-    detail::held_lock const held(*lock);
+    storage::held_lock const held(*lock);
     if (detail::occupied(medium)) {
         throw error(errc::already_exists, "a copy is made at a place of its own", medium.path());
     }

@@ -3,7 +3,7 @@
 // coppice/store/courtesy.hpp: when a handle that writes without end lets others have the lock.
 // Owns: how long it has written without a gap in which somebody else could have come.
 // Invariant: locks of the kernel have no queue: who waits is woken when the lock is free, and loses
-//   it again to one that takes it back at once. So after `longest_run` there is a pause of
+//   it again to one that takes it back at once. So after a longest run there is a pause of
 //   `pause_length`. That is best effort: nobody is promised the lock. Times are steady.
 
 #include <coppice/version.hpp>
@@ -19,12 +19,14 @@ class courtesy {
   public:
     using clock = std::chrono::steady_clock;
 
-    static constexpr std::chrono::milliseconds longest_run{50};
     static constexpr std::chrono::microseconds pause_length{200};
+
+    /// @param longest_run after which it lets others come
+    explicit courtesy(clock::duration longest_run) noexcept : longest_run_(longest_run) {}
 
     /// Is it time to let go? Then a tenure is not joined but ends. REQUIRES: the turn.
     [[nodiscard]] bool is_due(clock::time_point now) const noexcept {
-        return run_began_ && !was_free(now) && now - *run_began_ > longest_run;
+        return run_began_ && !was_free(now) && now - *run_began_ > longest_run_;
     }
 
     /// The lock was taken. REQUIRES: the turn. @param rested was there a pause before it?
@@ -47,6 +49,7 @@ class courtesy {
         return released != held && now - released > pause_length;
     }
 
+    clock::duration longest_run_;
     std::optional<clock::time_point> run_began_;
     std::atomic<clock::time_point> released_{};
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/store/durable.hpp: the newest commit that has reached the device, as its readers see it.
-// Owns: from the slot that a writer has vouched for to a state; how long to rest between two looks.
+// Owns: the way from the slot that a writer has vouched for to a state.
 // Invariant: reads only. A state that was given is of a commit that no power cut takes back, as far
 //   as the live page of this boot, or where there is none the device itself, says so.
 
@@ -9,10 +9,6 @@
 #include <coppice/error.hpp>
 #include <coppice/store/history.hpp>
 #include <coppice/store/store.hpp>
-
-#include <algorithm>
-#include <chrono>
-#include <utility>
 
 namespace coppice::inline COPPICE_ABI::store {
 
@@ -35,22 +31,5 @@ template <storage::medium Medium> [[nodiscard]] revision_ptr durable_state(store
     }
     return {};
 }
-
-/// How long whoever waits for another process rests before looking again. The first rests are
-/// short, so that a busy writer is followed closely; the last ones cost no measurable time.
-class growing_pause {
-  public:
-    using duration = std::chrono::microseconds;
-    static constexpr duration shortest{64};
-    static constexpr duration longest{4096};
-
-    /// The next rest, each twice as long as the one before, up to the longest.
-    [[nodiscard]] duration next() noexcept {
-        return std::exchange(pause_, std::min(pause_ * 2, longest));
-    }
-
-  private:
-    duration pause_ = shortest;
-};
 
 } // namespace coppice::inline COPPICE_ABI::store

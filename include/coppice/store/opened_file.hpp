@@ -88,11 +88,7 @@ superblock seal_fresh_file(Storage& storage, format::file_header const& header,
                            commit_record const& record, std::uint64_t record_offset,
                            superblock slot) {
     auto const image = format::encode(record);
-    slot.commit_id = record.commit_id;
-    slot.record_offset = record_offset;
-    slot.record_bytes = static_cast<std::uint32_t>(image.size());
-    slot.record_checksum = format::record_checksum(image);
-    slot.end_offset = record_offset + image.size();
+    name_record(slot, record, {record_offset, format::record_checksum(image)});
     slot.verify_from = slot.end_offset;
     slot.uuid = header.uuid;
     slot.generation = header.generation;

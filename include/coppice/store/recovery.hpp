@@ -128,6 +128,16 @@ template <readable Storage>
     return {slot.record_offset, slot.record_checksum};
 }
 
+/// Makes a slot name a record, with which the bytes of its commit end.
+inline void name_record(superblock& slot, commit_record const& record, record_ref at) noexcept {
+    auto const size_bytes = format::encoded_bytes(record);
+    slot.commit_id = record.commit_id;
+    slot.record_offset = at.offset;
+    slot.record_bytes = static_cast<std::uint32_t>(size_bytes);
+    slot.record_checksum = at.checksum;
+    slot.end_offset = at.offset + size_bytes;
+}
+
 /// Does everything hold that this slot relies on and that no earlier sync vouches for?
 /// @return the newest record, or nothing
 template <readable Storage>

@@ -10,6 +10,7 @@
 #include <coppice/format/live_page.hpp>
 #include <coppice/options.hpp>
 #include <coppice/storage/concepts.hpp>
+#include <coppice/storage/held_lock.hpp>
 #include <coppice/storage/turn.hpp>
 #include <coppice/store/clock.hpp>
 #include <coppice/store/courtesy.hpp>
@@ -208,7 +209,7 @@ template <storage::medium Medium> class store {
     std::uint64_t poison_count_ = 0;
     storage::turn turn_;
     std::weak_ptr<tenure<Medium>> tenure_;
-    courtesy manners_;
+    courtesy manners_{options_.longest_run};
     std::optional<recovery_info> recovery_;
     mutable std::mutex reload_; // guards file_ and replaced_; taken for reading by nobody else
     file_type file_;
@@ -241,11 +242,7 @@ template <storage::medium Medium> bool store<Medium>::open_existing() {
 
 /// Makes a database atomically: a companion file with everything, sync, rename, sync of the name.
 template <storage::medium Medium> void store<Medium>::make() {
-    static_cast<void>(lock_->acquire({}));
-    struct releaser {
-        lock_type& lock;
-        ~releaser() { lock.release(); }
-    } const held{*lock_};
+    storage::held_lock const held(*lock_);
     if (open_existing()) return; // somebody made it while we waited
     auto const header = fresh_header(options_.nodes, {medium_.random(), medium_.random()});
     commit_record record;

@@ -114,16 +114,6 @@ template <storage::medium Medium> class tenure {
     void prepare(guard_type const& guard);
     void settle(guard_type& guard, std::uint64_t id, durability how);
     void make_newest(guard_type& guard, batch const& what);
-    /// A slot that names a state; what is to be verified with it is still to be said.
-    [[nodiscard]] superblock slot_for(revision const& state) const {
-        auto slot = slots_.next_slot();
-        slot.commit_id = state.record().commit_id;
-        slot.record_offset = state.at().offset;
-        slot.record_bytes = static_cast<std::uint32_t>(format::encoded_bytes(state.record()));
-        slot.record_checksum = state.at().checksum;
-        slot.end_offset = state.limit_offset();
-        return slot;
-    }
     /// Where one may write behind what ends there. With padding no block is shared, also with what
     /// was not padded itself.
     [[nodiscard]] std::uint64_t behind(std::uint64_t end_offset) const noexcept {
@@ -287,7 +277,8 @@ void tenure<Medium>::make_newest(guard_type& guard, batch const& what) {
     auto const& state = *what.state;
     if (!slots_.busy()) slots_.write_page(true);
     if (state.at() != record_of(slots_.newest())) {
-        auto slot = slot_for(state);
+        auto slot = slots_.next_slot();
+        name_record(slot, state.record(), state.at());
         auto const durable_end = behind(slots_.durable().end_offset);
         auto const unsynced_limit = owner_->chosen().unsynced_limit_bytes;
         if (what.unsummed || slot.end_offset - durable_end > unsynced_limit) {
