@@ -5,11 +5,11 @@
 #include "tools/coppice/arguments.hpp"
 
 #include <coppice/cursor.hpp>
+#include <coppice/tree/rank.hpp>
 
 #include <algorithm>
 #include <optional>
 #include <string>
-#include <utility>
 
 namespace tool {
 
@@ -25,19 +25,11 @@ struct key_range {
     }
 };
 
-/// The first key behind all that begin with a prefix; nothing if there is none.
-[[nodiscard]] inline std::optional<std::string> behind(std::string prefix) {
-    while (!prefix.empty() && prefix.back() == '\xff') prefix.pop_back();
-    if (prefix.empty()) return {};
-    prefix.back() = static_cast<char>(static_cast<unsigned char>(prefix.back()) + 1);
-    return prefix;
-}
-
 [[nodiscard]] inline key_range range_of(arguments const& given) {
     key_range range{given.from.value_or(""), given.to};
     if (given.prefix) {
         range.from = std::max(range.from, *given.prefix);
-        auto const end = behind(*given.prefix);
+        auto const end = coppice::tree::prefix_end(*given.prefix);
         if (end && (!range.to || *end < *range.to)) range.to = end;
     }
     return range;
