@@ -25,7 +25,8 @@ using proving::in_memory;
 using proving::test_database;
 using support::kind_of;
 
-template <typename Database> void put(Database& db, std::string const& key, std::size_t size = 20) {
+template <typename Database>
+void put_noise(Database& db, std::string const& key, std::size_t size = 20) {
     db.update([&](auto& t) { t.put(key, proving::noise(size, key.size())); }, durability::lazy);
 }
 
@@ -64,12 +65,12 @@ bool whole(coppice::snapshot const& state) {
 TEMPLATE_TEST_CASE("a backup is the database as it was then", "", in_file, in_memory) {
     test_database<TestType> db;
     workbench::folder const folder;
-    for (unsigned i = 0; i < 30; ++i) put(*db, proving::numbered("k", i), i * 9);
+    for (unsigned i = 0; i < 30; ++i) put_noise(*db, proving::numbered("k", i), i * 9);
     auto const then = db->read();
     auto const report = db->backup(folder / "backup.db");
     CHECK(report.newest == then.identity());
     CHECK(report.copied_bytes == fs::file_size(folder / "backup.db"));
-    put(*db, "later");
+    put_noise(*db, "later");
     CHECK(kind_of([&] { static_cast<void>(db->backup(folder / "backup.db")); }) ==
           errc::already_exists);
     {
@@ -100,11 +101,11 @@ TEST_CASE("a backup takes in what was appended since and nothing more") {
     workbench::folder const folder;
     auto const path = folder / "backup.db";
     CHECK(kind_of([&] { static_cast<void>(db->extend_backup(path)); }) == errc::not_found);
-    for (unsigned i = 0; i < 300; ++i) put(*db, proving::numbered("k", i), i);
+    for (unsigned i = 0; i < 300; ++i) put_noise(*db, proving::numbered("k", i), i);
     auto before = db->backup(path);
     for (unsigned round = 0; round < 5; ++round) {
         auto const old_size = fs::file_size(path);
-        for (unsigned i = 0; i <= round; ++i) put(*db, "round " + std::to_string(round));
+        for (unsigned i = 0; i <= round; ++i) put_noise(*db, "round " + std::to_string(round));
         auto const report = db->extend_backup(path);
         CHECK(report.whole_bytes == before.whole_bytes + report.copied_bytes);
         CHECK(report.copied_bytes < 20'000);
@@ -186,7 +187,7 @@ TEST_CASE("a plain copy of a live file opens as a whole commit or is refused") {
 TEMPLATE_TEST_CASE("a branch begins at its commit and goes its own way", "", in_file, in_memory) {
     test_database<TestType> db;
     workbench::folder const folder;
-    for (unsigned i = 0; i < 40; ++i) put(*db, proving::numbered("k", i), i * 9);
+    for (unsigned i = 0; i < 40; ++i) put_noise(*db, proving::numbered("k", i), i * 9);
     coppice::commit_id const at{20};
     {
         auto branch = db->branch(folder / "branch.db", at);
@@ -194,7 +195,7 @@ TEMPLATE_TEST_CASE("a branch begins at its commit and goes its own way", "", in_
         CHECK(content_of(branch.read()) == content_of(db->read(at)));
         CHECK(content_of(branch.read({10})) == content_of(db->read({10})));
         branch.update([](auto& t) { t.put("of", "its own"); });
-        put(*db, "of another");
+        put_noise(*db, "of another");
         CHECK_FALSE(db->get("of"));
         CHECK_FALSE(branch.get("of another"));
         CHECK(branch.read().id().value == 21);
@@ -225,7 +226,7 @@ TEMPLATE_TEST_CASE("a branch begins at its commit and goes its own way", "", in_
 TEST_CASE("a branch of a snapshot's commit is made beside a compaction too") {
     test_database<in_file> db;
     workbench::folder const folder;
-    for (unsigned i = 0; i < 40; ++i) put(*db, proving::numbered("k", i), i * 9);
+    for (unsigned i = 0; i < 40; ++i) put_noise(*db, proving::numbered("k", i), i * 9);
     auto const old = db->read();
     db->compact();
     // The file of the snapshot has no name any more; its bytes are still there.

@@ -55,7 +55,8 @@ struct replica {
 };
 
 template <typename Database>
-coppice::commit_id put(Database& db, std::string const& key, durability how = durability::sync) {
+coppice::commit_id put_key(Database& db, std::string const& key,
+                           durability how = durability::sync) {
     return db.update([&](auto& t) { t.put(key, key + "'s value"); }, how, "note of " + key);
 }
 
@@ -63,8 +64,8 @@ coppice::commit_id put(Database& db, std::string const& key, durability how = du
 
 TEMPLATE_TEST_CASE("a feed tells each durable commit once oldest first", "", in_file, in_memory) {
     test_database<TestType> db;
-    put(*db, "a");
-    put(*db, "b");
+    put_key(*db, "a");
+    put_key(*db, "b");
     db->update([](auto& t) { t.erase("a"); });
     std::vector<std::uint64_t> ids;
     std::string notes;
@@ -82,7 +83,7 @@ TEMPLATE_TEST_CASE("a feed tells each durable commit once oldest first", "", in_
     CHECK((db->changes(now.identity()).begin() == std::default_sentinel));
 
     auto const feed = db->changes(db->read(coppice::commit_id{2}).identity());
-    put(*db, "later"); // a feed is of its moment
+    put_key(*db, "later"); // a feed is of its moment
     unsigned commits = 0;
     for (auto const& commit : feed) {
         ++commits;
@@ -131,8 +132,8 @@ TEMPLATE_TEST_CASE("a replica that follows at any moments has the content of the
 
 TEST_CASE("a feed tells the keys that are asked for") {
     test_database<in_memory> db;
-    put(*db, "a");
-    put(*db, "b");
+    put_key(*db, "a");
+    put_key(*db, "b");
     std::vector<std::string> keys;
     for (auto const& commit : db->changes({}, coppice::including("b"), coppice::unbounded())) {
         for (auto const& change : commit.changes) keys.emplace_back(change.key);
@@ -142,15 +143,15 @@ TEST_CASE("a feed tells the keys that are asked for") {
 
 TEMPLATE_TEST_CASE("commits that are not durable yet are not told", "", in_file, in_memory) {
     test_database<TestType> db;
-    put(*db, "a");
+    put_key(*db, "a");
     auto const durable = db->read().identity();
-    auto const id = put(*db, "lazy", durability::lazy);
+    auto const id = put_key(*db, "lazy", durability::lazy);
     CHECK(db->read().id() == id);
     CHECK(db->changes(durable).empty());
     CHECK_FALSE(db->wait_for_change(durable, patience));
     // Whoever has read ahead is not told of it again, nor of what is lazy behind it.
     auto const ahead = db->read().identity();
-    auto const next = put(*db, "lazy too", durability::lazy);
+    auto const next = put_key(*db, "lazy too", durability::lazy);
     CHECK(db->changes(ahead).empty());
     CHECK_FALSE(db->wait_for_change(ahead, 0s));
     db->sync();
@@ -163,9 +164,9 @@ TEMPLATE_TEST_CASE("history that is gone is an error and beginning anew helps", 
                    in_memory) {
     test_database<TestType> db;
     replica one;
-    put(*db, "a");
+    put_key(*db, "a");
     one.follow(*db);
-    put(*db, "b");
+    put_key(*db, "b");
     auto const before = db->changes(one.since);
     db->compact();
     CHECK(kind_of([&] { static_cast<void>(db->changes(one.since)); }) == errc::history_gone);
@@ -177,7 +178,7 @@ TEMPLATE_TEST_CASE("history that is gone is an error and beginning anew helps", 
     CHECK(two.seen == std::vector<std::uint64_t>{1, 2, 3});
     // The same number is not the same commit.
     CHECK(kind_of([&] { static_cast<void>(db->changes(two.since)); }) == errc::history_gone);
-    put(*db, "c");
+    put_key(*db, "c");
     one.since = {};
     one.follow(*db);
     proving::must_hold(db->read(), one.entries);
@@ -193,7 +194,7 @@ TEMPLATE_TEST_CASE("waiting ends with a commit of another thread", "", in_file, 
     auto other = db.another();
     std::thread writer([&] {
         std::this_thread::sleep_for(patience);
-        put(other, "woken");
+        put_key(other, "woken");
     });
     CHECK(db->wait_for_change(since, hang));
     writer.join();

@@ -19,13 +19,13 @@ using coppice::database;
 using workbench::child;
 using workbench::reporter;
 
-constexpr unsigned writers = 3;
-constexpr unsigned readers = 2;
+constexpr unsigned writer_count = 3;
+constexpr unsigned reader_count = 2;
 
 /// Memory that all processes share.
 struct shared_state {
     std::atomic<bool> over{false};
-    std::array<std::atomic<std::uint64_t>, writers> acknowledged{};
+    std::array<std::atomic<std::uint64_t>, writer_count> acknowledged{};
 };
 
 class shared_memory {
@@ -73,13 +73,13 @@ void read_for_ever(path const& where, shared_memory const& all, std::uint64_t se
     auto held = db.read();
     std::string const remembered(*held.get(bank::account(1)));
     while (!all->over.load()) {
-        std::array<std::uint64_t, writers> promised{};
-        for (unsigned i = 0; i < writers; ++i) promised[i] = all->acknowledged[i].load();
+        std::array<std::uint64_t, writer_count> promised{};
+        for (unsigned i = 0; i < writer_count; ++i) promised[i] = all->acknowledged[i].load();
         auto const state = db.read();
         bank::require(state.id().value >= last, "a reader went back in time");
         last = state.id().value;
         bank::audit(state, dice);
-        for (unsigned i = 0; i < writers; ++i) {
+        for (unsigned i = 0; i < writer_count; ++i) {
             bank::require(bank::number_of(*state.get(bank::counter(i))) >= promised[i],
                           "an acknowledged commit is not to be seen in another process");
         }
@@ -103,7 +103,7 @@ struct company {
     path where;
     shared_memory all{};
     std::vector<child> workers{}; // the writers, then the compactor
-    std::array<std::uint64_t, writers> promised{};
+    std::array<std::uint64_t, writer_count> promised{};
     std::uint64_t compactions = 0;
     std::uint64_t commits = 0;
     std::uint64_t seed = 100;
@@ -111,7 +111,7 @@ struct company {
     [[nodiscard]] child start(unsigned worker) {
         auto const number = ++seed;
         return child([this, worker, number](reporter const& to) {
-            if (worker == writers) return compact_for_ever(where, all, to);
+            if (worker == writer_count) return compact_for_ever(where, all, to);
             write_for_ever(where, all, worker, number, to);
         });
     }
@@ -133,7 +133,7 @@ void check_the_end(company& of) {
     auto const state = db.read();
     CHECK_NOTHROW(bank::audit(state, dice));
     CHECK(db.check().clean());
-    for (unsigned i = 0; i < writers; ++i) {
+    for (unsigned i = 0; i < writer_count; ++i) {
         INFO("writer " << i);
         CHECK(bank::number_of(*state.get(bank::counter(i))) >= of.promised[i]);
     }
@@ -149,11 +149,11 @@ TEST_CASE("processes that are killed at random lose nothing and mislead nobody")
     company all{here / "bank"};
     {
         database db(all.where, bank::chosen());
-        bank::found(db, writers);
+        bank::found(db, writer_count);
     }
-    for (unsigned i = 0; i <= writers; ++i) all.workers.push_back(all.start(i));
+    for (unsigned i = 0; i <= writer_count; ++i) all.workers.push_back(all.start(i));
     std::vector<child> reading;
-    for (unsigned i = 0; i < readers; ++i) {
+    for (unsigned i = 0; i < reader_count; ++i) {
         reading.emplace_back(
             [&, i](reporter const& to) { read_for_ever(all.where, all.all, i, to); });
     }
@@ -162,8 +162,8 @@ TEST_CASE("processes that are killed at random lose nothing and mislead nobody")
     unsigned done = 0;
     for (; done < kills; ++done) {
         workbench::sleep_ms(1 + static_cast<unsigned>(dice.below(20)));
-        for (unsigned i = 0; i <= writers; ++i) all.note(i, all.workers[i].reports_so_far());
-        auto const victim = static_cast<unsigned>(dice.below(writers + 1));
+        for (unsigned i = 0; i <= writer_count; ++i) all.note(i, all.workers[i].reports_so_far());
+        auto const victim = static_cast<unsigned>(dice.below(writer_count + 1));
         all.workers[victim].signal(SIGKILL);
         all.note(victim, all.workers[victim].all_reports());
         auto const ended = all.workers[victim].wait();
@@ -177,7 +177,7 @@ TEST_CASE("processes that are killed at random lose nothing and mislead nobody")
         audits += each.all_reports().size();
         CHECK(each.wait() == 0);
     }
-    for (unsigned i = 0; i <= writers; ++i) {
+    for (unsigned i = 0; i <= writer_count; ++i) {
         all.note(i, all.workers[i].all_reports());
         CHECK(all.workers[i].wait() == 0);
     }

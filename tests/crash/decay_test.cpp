@@ -20,16 +20,16 @@ using damaged::answer;
 using damaged::patient;
 
 /// A file and an earlier state of it.
-struct history {
+struct aged {
     damaged::sample now;
     forged::file_bytes before;
 };
 
 /// Random commits over few keys, values in line and out of line.
-history tell(choices& pick) {
+aged tell(choices& pick) {
     crash::scribe by(crash::tiny());
     by.create();
-    history result;
+    aged result;
     auto const commits = 3 + pick.below(12);
     auto const kept = pick.below(commits);
     for (std::uint64_t i = 0; i < commits; ++i) {

@@ -10,7 +10,6 @@
 
 namespace {
 
-using coppice::database;
 using coppice::durability;
 using workbench::child;
 using workbench::reporter;
@@ -38,7 +37,7 @@ std::uint64_t number_in(coppice::snapshot const& state) {
 /// Commits numbers that rise by one, in all marks at once, and reports each.
 void work(std::filesystem::path const& where, std::uint64_t seed, reporter const& to) {
     workbench::dice dice(seed);
-    database db(where, chosen());
+    coppice::database db(where, chosen());
     auto number = number_in(db.read_latest());
     durability const ways[] = {durability::sync, durability::lazy, durability::lazy,
                                durability::two_sync};
@@ -87,7 +86,7 @@ TEST_CASE("a process that is killed at any moment loses nothing that it had ackn
         REQUIRE(worker.wait() == 128 + SIGKILL);
         leftovers += std::filesystem::exists(where.string() + ".compact") ? 1U : 0U;
 
-        database db(where, chosen());
+        coppice::database db(where, chosen());
         auto const shown = number_in(db.read());
         INFO("kill " << i);
         auto txn = db.write_for(std::chrono::seconds(60));

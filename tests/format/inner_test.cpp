@@ -15,13 +15,14 @@ namespace format = coppice::format;
 using coppice::errc;
 using format::inner_view;
 using format::node_ref;
+using node_block::around;
 using node_block::block;
 using node_block::inner_of;
 
 namespace {
 
 /// Compares every descent with std::upper_bound over the separators.
-void search(std::set<std::string> const& separators, std::vector<std::string> const& wanted) {
+void descend(std::set<std::string> const& separators, std::vector<std::string> const& wanted) {
     std::vector<std::string> const sorted(separators.begin(), separators.end());
     auto const node = inner_of(sorted);
     inner_view const inner(node.data());
@@ -29,21 +30,6 @@ void search(std::set<std::string> const& separators, std::vector<std::string> co
         auto const expected = std::upper_bound(sorted.begin(), sorted.end(), key) - sorted.begin();
         if (inner.child_for(key) != static_cast<std::size_t>(expected)) FAIL("child for " << key);
     }
-}
-
-std::vector<std::string> around(std::set<std::string> const& keys) {
-    std::vector<std::string> result{"", "\xff\xff\xff\xff\xff", std::string(5, '\0')};
-    for (auto const& key : keys) {
-        for (auto const& near : {key, key + '\0', key + '\xff', key.substr(0, key.size() / 2)}) {
-            result.push_back(near);
-        }
-        if (key.empty()) continue;
-        auto below = key;
-        below.back() = static_cast<char>(below.back() - 1);
-        result.push_back(below);
-        result.push_back(key.substr(0, key.size() - 1));
-    }
-    return result;
 }
 
 std::size_t read_all(inner_view const& inner) {
@@ -62,7 +48,7 @@ std::size_t read_all(inner_view const& inner) {
     return sum + inner.child_for(inner.separator(0));
 }
 
-std::optional<errc> refusal(block const& node, std::uint64_t offset = node_block::offset) {
+std::optional<errc> inner_refusal(block const& node, std::uint64_t offset = node_block::offset) {
     auto const kind = support::kind_of([&] { format::check_inner(node.all(), offset); });
     if (!kind) static_cast<void>(read_all(inner_view(node.data())));
     return kind;
@@ -73,7 +59,7 @@ std::optional<errc> refusal(block const& node, std::uint64_t offset = node_block
 TEST_CASE("an inner node gives back children, totals and separators") {
     std::vector<std::string> const separators{"apple", "apricot", "ap\xff"};
     auto const node = inner_of(separators, 5);
-    REQUIRE(refusal(node) == std::nullopt);
+    REQUIRE(inner_refusal(node) == std::nullopt);
     inner_view const inner(node.data());
     CHECK(inner.count() == 4);
     CHECK(inner.level() == 5);
@@ -89,7 +75,7 @@ TEST_CASE("an inner node gives back children, totals and separators") {
 TEST_CASE("an inner node of two children has one separator, which is its prefix") {
     auto const node = inner_of({"middle"});
     inner_view const inner(node.data());
-    CHECK(refusal(node) == std::nullopt);
+    CHECK(inner_refusal(node) == std::nullopt);
     CHECK(inner.prefix() == "middle");
     CHECK(inner.suffix(0).empty());
     CHECK(inner.child_for("a") == 0);
@@ -111,7 +97,7 @@ TEST_CASE("a descent is that of std::upper_bound on awkward separators") {
         {"abc", "abc\0"s, "abc\0\0"s, "abc\0d"s},
         {"\x80", "\x81", "\xfe", "\xff"},
     };
-    for (auto const& separators : sets) search(separators, around(separators));
+    for (auto const& separators : sets) descend(separators, around(separators));
 }
 
 TEST_CASE("a descent is that of std::upper_bound on random separators") {
@@ -124,8 +110,8 @@ TEST_CASE("a descent is that of std::upper_bound on random separators") {
              *rc::gen::nonEmpty(rc::gen::container<std::vector<std::string>>(text))) {
             keys.insert(prefix + key);
         }
-        search(keys, around(keys));
-        search(keys, *rc::gen::container<std::vector<std::string>>(text));
+        descend(keys, around(keys));
+        descend(keys, *rc::gen::container<std::vector<std::string>>(text));
     }));
 }
 
@@ -136,14 +122,14 @@ TEST_CASE("a wide inner node is searched and read as a narrow one") {
     }
     auto const node = inner_of({separators.begin(), separators.end()});
     CHECK(format::load_node_header(node.data()).kind == format::node_kind::wide_inner);
-    CHECK(refusal(node) == std::nullopt);
-    search(separators, around({"1", "22/", "2999/23750081", "9"}));
+    CHECK(inner_refusal(node) == std::nullopt);
+    descend(separators, around({"1", "22/", "2999/23750081", "9"}));
     std::string const a(65535, 'a');
     auto const b = a.substr(1) + "b";
     auto const giant = inner_of({a, b});
-    CHECK(refusal(giant) == std::nullopt);
+    CHECK(inner_refusal(giant) == std::nullopt);
     CHECK(inner_view(giant.data()).separator(1) == b);
-    search({a, b}, {a, b, a.substr(1), b.substr(0, 100), "b"});
+    descend({a, b}, {a, b, a.substr(1), b.substr(0, 100), "b"});
 }
 
 TEST_CASE("any change of an inner node is refused, or leaves all reads inside it") {
@@ -153,7 +139,7 @@ TEST_CASE("any change of an inner node is refused, or leaves all reads inside it
         {"apple"}, {"apple", "apricot", "ap\xff"}, {"a", "b", "c", "d", "e", "f"}};
     for (auto const& separators : nodes) {
         node_block::for_each_change(inner_of(separators), [&](block const& changed) {
-            auto const kind = refusal(changed);
+            auto const kind = inner_refusal(changed);
             if (kind && kind != errc::corrupt && kind != errc::unsupported_feature) {
                 FAIL("another kind of error");
             }
@@ -167,11 +153,11 @@ TEST_CASE("any change of an inner node is refused, or leaves all reads inside it
 TEST_CASE("an inner node that is cut short is refused at every length") {
     auto const node = inner_of({"apple", "apricot"});
     for (std::size_t size = 0; size < node.size(); ++size) {
-        CHECK(refusal(block(node.all().first(size))) == errc::corrupt);
+        CHECK(inner_refusal(block(node.all().first(size))) == errc::corrupt);
         if (size < format::node_header_bytes) continue;
         block lying(node.all().first(size));
         format::store(lying.data() + 4, static_cast<std::uint32_t>(size));
-        if (refusal(lying) == std::nullopt) CHECK(node.size() - size < 8);
+        if (inner_refusal(lying) == std::nullopt) CHECK(node.size() - size < 8);
     }
 }
 
@@ -179,15 +165,16 @@ TEST_CASE("a leaf is not an inner node") {
     auto const disguised = inner_of({"m", "t"});
     disguised.data()[0] = static_cast<std::byte>(format::node_kind::leaf);
     disguised.data()[1] = std::byte{0};
-    CHECK(refusal(disguised) == errc::corrupt);
-    CHECK(refusal(node_block::leaf_of({{"a", "b", false}, {"c", "d", false}})) == errc::corrupt);
+    CHECK(inner_refusal(disguised) == errc::corrupt);
+    CHECK(inner_refusal(node_block::leaf_of({{"a", "b", false}, {"c", "d", false}})) ==
+          errc::corrupt);
 }
 
 TEST_CASE("children must lie between the header of the file and their parent") {
     auto const with = [](std::uint64_t hot) {
         auto const node = inner_of({"m"});
         format::store(node.data() + 24 + 8, hot);
-        return refusal(node);
+        return inner_refusal(node);
     };
     auto const at = [](std::uint64_t offset, std::uint64_t size) {
         return node_ref::at(offset, size, 0).hot;
@@ -210,15 +197,15 @@ TEST_CASE("a separator longer than any key is refused") {
     block changed(node.all());
     auto const second = format::load<std::uint32_t>(changed.data() + positions + 4);
     format::store(changed.data() + positions + 4, second + 1);
-    CHECK(refusal(changed) == errc::corrupt);
-    CHECK(refusal(node) == std::nullopt);
+    CHECK(inner_refusal(changed) == errc::corrupt);
+    CHECK(inner_refusal(node) == std::nullopt);
 }
 
 TEST_CASE("flags in an inner node are refused by name") {
     for (std::size_t const at : {12U, 13U}) {
         auto const node = inner_of({"m"});
         node.data()[at] = std::byte{1};
-        CHECK(refusal(node) == errc::unsupported_feature);
+        CHECK(inner_refusal(node) == errc::unsupported_feature);
     }
 }
 

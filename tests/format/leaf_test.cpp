@@ -14,6 +14,7 @@
 namespace format = coppice::format;
 using coppice::errc;
 using format::leaf_view;
+using node_block::around;
 using node_block::block;
 using node_block::entry;
 using node_block::leaf_of;
@@ -37,25 +38,6 @@ void search(std::set<std::string> const& keys, std::vector<std::string> const& w
         if (index != static_cast<std::size_t>(at - sorted.begin())) FAIL("index of " << key);
         if (found != (at != sorted.end() && *at == key)) FAIL("found " << key);
     }
-}
-
-/// A key, its neighbours, and texts that begin with it.
-std::vector<std::string> around(std::set<std::string> const& keys) {
-    std::vector<std::string> result{"", "\xff\xff\xff\xff\xff", std::string(5, '\0')};
-    for (auto const& key : keys) {
-        result.push_back(key);
-        result.push_back(key + '\0');
-        result.push_back(key + '\xff');
-        if (key.empty()) continue;
-        result.push_back(key.substr(0, key.size() - 1));
-        result.push_back(key.substr(1));
-        auto near = key;
-        near.back() = static_cast<char>(near.back() + 1);
-        result.push_back(near);
-        near.back() = static_cast<char>(near.back() - 2);
-        result.push_back(near);
-    }
-    return result;
 }
 
 /// Uses every accessor; a sanitizer sees a read that leaves the node.
@@ -85,7 +67,7 @@ bool survives(block const& node) {
     return true;
 }
 
-std::optional<errc> refusal(block const& node) {
+std::optional<errc> leaf_refusal(block const& node) {
     return support::kind_of([&] { format::check_leaf(node.all(), node_block::offset); });
 }
 
@@ -200,17 +182,17 @@ TEST_CASE("a leaf that is cut short or too long is refused at every length") {
     std::vector<std::byte> longer(node.all().begin(), node.all().end());
     longer.resize(node.size() + 8);
     format::store(longer.data() + 4, static_cast<std::uint32_t>(longer.size()));
-    CHECK(refusal(block(longer)) == errc::corrupt);
+    CHECK(leaf_refusal(block(longer)) == errc::corrupt);
 }
 
 TEST_CASE("an inner node is not a leaf, whatever its level") {
     for (unsigned const level : {1U, 7U, 255U}) {
-        CHECK(refusal(node_block::inner_of({"m", "t"}, level)) == errc::corrupt);
+        CHECK(leaf_refusal(node_block::inner_of({"m", "t"}, level)) == errc::corrupt);
         // Its arrays may even be those of a leaf.
         auto const disguised = leaf_of(mixed);
         disguised.data()[0] = static_cast<std::byte>(format::node_kind::inner);
         disguised.data()[1] = static_cast<std::byte>(level);
-        CHECK(refusal(disguised) == errc::corrupt);
+        CHECK(leaf_refusal(disguised) == errc::corrupt);
     }
 }
 
@@ -219,18 +201,18 @@ TEST_CASE("an unknown entry flag is refused by name") {
     for (unsigned bit = 1; bit < 8; ++bit) {
         block changed(one.all());
         changed.data()[12] = static_cast<std::byte>(1U << bit);
-        CHECK(refusal(changed) == errc::unsupported_feature);
+        CHECK(leaf_refusal(changed) == errc::unsupported_feature);
     }
     block beside_array(leaf_of(mixed).all());
     beside_array.data()[12] = std::byte{0x80};
-    CHECK(refusal(beside_array) == errc::unsupported_feature);
+    CHECK(leaf_refusal(beside_array) == errc::unsupported_feature);
 }
 
 TEST_CASE("a value's reference must lie between the header of the file and its leaf") {
     auto const with = [](std::uint64_t offset, std::uint64_t length) {
         std::string raw(24, '\0');
         format::extent_ref{offset, length, 0}.encode(reinterpret_cast<std::byte*>(raw.data()));
-        return refusal(leaf_of({{"k", raw, true}}));
+        return leaf_refusal(leaf_of({{"k", raw, true}}));
     };
     CHECK(with(format::data_begin_offset, 1) == std::nullopt);
     CHECK(with(node_block::offset - 8, 8) == std::nullopt);
@@ -241,7 +223,7 @@ TEST_CASE("a value's reference must lie between the header of the file and its l
     CHECK(with(16384 | format::memory_bit, 1) == errc::corrupt);
     CHECK(with(16384, format::max_file_bytes) == errc::corrupt);
     CHECK(with(16384, ~std::uint64_t{0}) == errc::corrupt);
-    CHECK(refusal(leaf_of({{"k", std::string(23, 'x'), true}})) == errc::corrupt);
+    CHECK(leaf_refusal(leaf_of({{"k", std::string(23, 'x'), true}})) == errc::corrupt);
 }
 
 static_assert(std::is_trivially_copyable_v<leaf_view>);

@@ -14,7 +14,7 @@ using format::node_kind;
 
 namespace {
 
-node_header some_header() { return {node_kind::inner, 3, 0x0102, 32, 7, 0, 0, 0}; }
+node_header inner_header() { return {node_kind::inner, 3, 0x0102, 32, 7, 0, 0, 0}; }
 
 /// The node of 32 bytes that begins with this header.
 std::vector<std::byte> node_with(node_header const& header, std::size_t size = 32) {
@@ -23,7 +23,7 @@ std::vector<std::byte> node_with(node_header const& header, std::size_t size = 3
     return node;
 }
 
-errc refusal(std::vector<std::byte> const& node) {
+errc node_refusal(std::vector<std::byte> const& node) {
     try {
         static_cast<void>(format::detail::checked_header(node, 4096));
     } catch (coppice::error const& e) {
@@ -47,7 +47,7 @@ TEST_CASE("the fields of a node header lie where the specification says") {
 }
 
 TEST_CASE("a node header is what was stored") {
-    auto const header = some_header();
+    auto const header = inner_header();
     auto const node = node_with(header);
     auto const loaded = format::load_node_header(node.data());
     CHECK(loaded.kind == header.kind);
@@ -71,36 +71,36 @@ TEST_CASE("the kinds of node say whether they are leaves and whether they are wi
 TEST_CASE("an unknown kind or a patch is refused by name") {
     for (unsigned kind = 0; kind < 256; ++kind) {
         if (kind >= 1 && kind <= 4) continue;
-        auto header = some_header();
+        auto header = inner_header();
         header.kind = static_cast<node_kind>(kind);
-        if (refusal(node_with(header)) != errc::unsupported_feature) FAIL("kind " << kind);
+        if (node_refusal(node_with(header)) != errc::unsupported_feature) FAIL("kind " << kind);
     }
-    auto header = some_header();
+    auto header = inner_header();
     header.patched = 1;
-    CHECK(refusal(node_with(header)) == errc::unsupported_feature);
+    CHECK(node_refusal(node_with(header)) == errc::unsupported_feature);
 }
 
 TEST_CASE("a header that contradicts itself or its reference is damaged") {
-    CHECK(refusal(node_with(some_header())) == errc{});
-    auto header = some_header();
+    CHECK(node_refusal(node_with(inner_header())) == errc{});
+    auto header = inner_header();
     header.size_bytes = 40;
-    CHECK(refusal(node_with(header)) == errc::corrupt);
-    header = some_header();
+    CHECK(node_refusal(node_with(header)) == errc::corrupt);
+    header = inner_header();
     header.level = 0;
-    CHECK(refusal(node_with(header)) == errc::corrupt);
-    header = some_header();
+    CHECK(node_refusal(node_with(header)) == errc::corrupt);
+    header = inner_header();
     header.kind = node_kind::leaf;
-    CHECK(refusal(node_with(header)) == errc::corrupt);
-    header = some_header();
+    CHECK(node_refusal(node_with(header)) == errc::corrupt);
+    header = inner_header();
     header.kind = node_kind::wide_inner;
-    CHECK(refusal(node_with(header)) == errc::corrupt);
-    header = some_header();
+    CHECK(node_refusal(node_with(header)) == errc::corrupt);
+    header = inner_header();
     header.size_bytes = format::wide_node_bytes;
-    CHECK(refusal(node_with(header, format::wide_node_bytes)) == errc::corrupt);
+    CHECK(node_refusal(node_with(header, format::wide_node_bytes)) == errc::corrupt);
     header.kind = node_kind::wide_inner;
-    CHECK(refusal(node_with(header, format::wide_node_bytes)) == errc{});
+    CHECK(node_refusal(node_with(header, format::wide_node_bytes)) == errc{});
     for (std::size_t size = 0; size < format::node_header_bytes; ++size) {
-        CHECK(refusal(std::vector<std::byte>(size)) == errc::corrupt);
+        CHECK(node_refusal(std::vector<std::byte>(size)) == errc::corrupt);
     }
 }
 

@@ -13,7 +13,7 @@ using format::superblock;
 
 namespace {
 
-format::file_header some_header() {
+format::file_header header_for_slots() {
     format::file_header header;
     header.uuid.fill(std::byte{0x5A});
     header.generation = 3;
@@ -29,13 +29,13 @@ superblock some_slot() {
     slot.record_checksum = 0xABCDEF;
     slot.end_offset = 20480 + 136;
     slot.verify_from = 16384;
-    slot.uuid = some_header().uuid;
-    slot.generation = some_header().generation;
+    slot.uuid = header_for_slots().uuid;
+    slot.generation = header_for_slots().generation;
     return slot;
 }
 
 slot_state state_of(coppice::bytes image) {
-    return format::decode_slot(image, some_header()).state;
+    return format::decode_slot(image, header_for_slots()).state;
 }
 
 } // namespace
@@ -45,7 +45,7 @@ TEST_CASE("a slot is what was encoded") {
     slot.features = 5;
     slot.flags = 9;
     auto const image = format::encode(slot);
-    auto const decoded = format::decode_slot(image, some_header());
+    auto const decoded = format::decode_slot(image, header_for_slots());
     CHECK(decoded.state == slot_state::good);
     CHECK(decoded.slot == slot);
     CHECK(slot.checksum == format::checksum(coppice::bytes{image}.first(120)));
@@ -97,10 +97,10 @@ TEST_CASE("a slot that is torn at any byte is broken, one of zeros is empty") {
 TEST_CASE("a slot of another file is broken") {
     auto slot = some_slot();
     auto const image = format::encode(slot);
-    auto other = some_header();
+    auto other = header_for_slots();
     other.uuid[15] ^= std::byte{1};
     CHECK(format::decode_slot(image, other).state == slot_state::broken);
-    other = some_header();
+    other = header_for_slots();
     ++other.generation;
     CHECK(format::decode_slot(image, other).state == slot_state::broken);
 }

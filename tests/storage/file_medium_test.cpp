@@ -45,7 +45,7 @@ std::optional<errc> kind_of_open(fs::path const& path, access how) {
     return kind_of([&] { static_cast<void>(file_medium(path, false).open(how)); });
 }
 
-void put(file_medium place, std::string_view text) {
+void replace(file_medium place, std::string_view text) {
     auto const fresh = place.fresh();
     fresh->write(0, as_bytes(text));
     place.replace(*fresh);
@@ -89,7 +89,7 @@ TEST_CASE("names that cannot be a database's are refused") {
 TEST_CASE("a missing database is not found, and missing folders are made when asked") {
     workbench::folder const here;
     CHECK(kind_of_open(here / "a", access::read_write) == errc::not_found);
-    put(file_medium(here / "x" / "y" / "a", true), "text");
+    replace(file_medium(here / "x" / "y" / "a", true), "text");
     CHECK(text_of(here / "x" / "y" / "a") == "text");
 }
 
@@ -106,7 +106,7 @@ TEST_CASE("a symbolic link is resolved once, so that a fresh file replaces its t
     fs::create_directory(here / "far");
     write_text(here / "far" / "real", "old");
     fs::create_symlink("far/real", here / "link");
-    put(file_medium(here / "link", false), "new");
+    replace(file_medium(here / "link", false), "new");
     CHECK(fs::is_symlink(here / "link"));
     CHECK(text_of(here / "far" / "real") == "new");
 }
@@ -115,7 +115,7 @@ TEST_CASE("a link to what is missing makes its target, and a circle of links is 
     workbench::folder const here;
     fs::create_directory(here / "far");
     fs::create_symlink("far/real", here / "link");
-    put(file_medium(here / "link", false), "new");
+    replace(file_medium(here / "link", false), "new");
     CHECK(text_of(here / "far" / "real") == "new");
     fs::create_symlink("two", here / "one");
     fs::create_symlink("one", here / "two");
@@ -131,7 +131,7 @@ TEST_CASE("a medium keeps its folder when the process or the folder moves") {
     file_medium place("a", false);
     fs::current_path(old);
     fs::rename(here / "before", here / "after");
-    put(place, "text");
+    replace(place, "text");
     CHECK(text_of(here / "after" / "a") == "text");
 }
 
@@ -143,12 +143,12 @@ TEST_CASE("a fresh file takes over the permissions, whatever the umask") {
         fs::permissions(here / "a", static_cast<fs::perms>(mode));
         for (unsigned const mask : {0U, 077U}) {
             ::umask(mask);
-            put(file_medium(here / "a", false), "new");
+            replace(file_medium(here / "a", false), "new");
             CHECK(mode_of(here / "a") == mode);
         }
     }
     ::umask(027);
-    put(file_medium(here / "b", false), "new");
+    replace(file_medium(here / "b", false), "new");
     CHECK(mode_of(here / "b") == 0640);
     ::umask(old);
 }
@@ -161,7 +161,7 @@ TEST_CASE("a leftover is removed, and a link to it or from it harms nobody") {
     CHECK(place.discard_fresh());
     CHECK_FALSE(place.discard_fresh());
     fs::create_hard_link(here / "victim", here / "a.compact");
-    put(place, "new");
+    replace(place, "new");
     CHECK(text_of(here / "victim") == "precious");
     CHECK(text_of(here / "a") == "new");
 }
@@ -194,11 +194,11 @@ TEST_CASE("a fresh file that was exchanged by somebody does not become the datab
 TEST_CASE("comparing tells whether the path still is the file") {
     workbench::folder const here;
     file_medium place(here / "a", false);
-    put(place, "one");
+    replace(place, "one");
     place.sync_name();
     auto const opened = place.open(access::read_write);
     CHECK(place.compare(*opened) == standing::same);
-    put(place, "two");
+    replace(place, "two");
     CHECK(place.compare(*opened) == standing::replaced);
     CHECK(place.remove());
     CHECK_FALSE(place.remove());

@@ -28,7 +28,7 @@ using workbench::failing_call;
 using workbench::outcome;
 using workbench::try_all;
 
-void put(fs::path const& path, std::string const& value) {
+void put_value(fs::path const& path, std::string const& value) {
     database(path).update([&](auto& txn) { txn.put("k", value); });
 }
 void must_hold(fs::path const& path, std::string const& value) {
@@ -49,11 +49,11 @@ TEST_CASE("where there are no locks, writing is refused by name and reading work
     if (workbench::skip_forks()) return;
     workbench::folder const here;
     auto const path = here / "a.db";
-    put(path, "v");
+    put_value(path, "v");
     for (int const reason : {ENOLCK, ENOSYS, EOPNOTSUPP}) {
         auto const ran = try_all(
             [&] { return workbench::fail_from_now_on(locks_with(reason)); },
-            {{[&] { put(path, "w"); }, failed(errc::lock_unusable, reason)},
+            {{[&] { put_value(path, "w"); }, failed(errc::lock_unusable, reason)},
              {[&] { static_cast<void>(database(path).try_write()); },
               failed(errc::lock_unusable, reason)},
              {[&] { database(path).compact(); }, failed(errc::lock_unusable, reason)},
@@ -73,10 +73,10 @@ TEST_CASE("a lock that cannot be asked about is believed") {
     if (workbench::skip_forks()) return;
     workbench::folder const here;
     auto const path = here / "a.db";
-    put(path, "v");
+    put_value(path, "v");
     auto const no_question = failing_call{SYS_fcntl, EINVAL, {F_OFD_GETLK}};
     if (!try_all([&] { return workbench::fail_from_now_on(no_question); },
-                 {{[&] { put(path, "w"); }, done}})) {
+                 {{[&] { put_value(path, "w"); }, done}})) {
         return;
     }
     must_hold(path, "w");
@@ -89,7 +89,7 @@ TEST_CASE("where space cannot be reserved, a lock file is made without") {
         auto const path = here / "a.db";
         auto const not_there = failing_call{SYS_fallocate, reason};
         if (!try_all([&] { return workbench::fail_from_now_on(not_there); },
-                     {{[&] { put(path, "v"); }, done}})) {
+                     {{[&] { put_value(path, "v"); }, done}})) {
             return;
         }
         must_hold(path, "v");
@@ -121,14 +121,14 @@ TEST_CASE("a device that fails, or is full, is told with its errno, and nothing 
             CAPTURE(row.number, reason);
             workbench::folder const here;
             auto const path = here / "a.db";
-            put(path, "v");
+            put_value(path, "v");
             auto const ran = try_all(
                 [&] {
                     return workbench::fail_from_now_on({row.number, reason});
                 },
                 {{[&] { database const made(here / "new.db"); }, with(row.making, reason)},
                  {[&] { database(path).compact(); }, with(row.compaction, reason)},
-                 {[&] { put(path, "w"); }, with(row.commit, reason)}});
+                 {[&] { put_value(path, "w"); }, with(row.commit, reason)}});
             if (!ran) return;
             CHECK_FALSE(fs::exists(here / "new.db"));
             if (row.unknown) {
@@ -152,7 +152,7 @@ TEST_CASE("the files of another user are refused with the reason, or read where 
     auto const become_nobody = [] { return ::setgid(65534) == 0 && ::setuid(65534) == 0; };
     for (auto const* const name : {"lock", "own", "shut/in", "kept/in"}) {
         fs::create_directories((here / name).parent_path());
-        put(here / name, "v");
+        put_value(here / name, "v");
         fs::permissions(here / name, fs::perms(0666));
         fs::permissions((here / name).string() + ".lock", fs::perms(0666));
     }
@@ -169,17 +169,17 @@ TEST_CASE("the files of another user are refused with the reason, or read where 
     REQUIRE(try_all(
         become_nobody,
         {// A lock file that may not be opened: no writing, and reading without it.
-         {[&] { put(here / "lock", "w"); }, failed(errc::lock_unusable, EACCES)},
+         {[&] { put_value(here / "lock", "w"); }, failed(errc::lock_unusable, EACCES)},
          {read("lock"), done},
-         {[&] { put(here / "own", "w"); }, failed(errc::io_failed, EACCES)},
+         {[&] { put_value(here / "own", "w"); }, failed(errc::io_failed, EACCES)},
          {read("own"), failed(errc::io_failed, EACCES)},
          {read("shut/in"), failed(errc::io_failed, EACCES)},
-         {[&] { put(here / "shut/in", "w"); }, failed(errc::io_failed, EACCES)},
+         {[&] { put_value(here / "shut/in", "w"); }, failed(errc::io_failed, EACCES)},
          // Where nothing can be made one can commit, but not compact.
          {read("kept/in"), done},
          {[&] { database(here / "kept/in").compact(); }, failed(errc::io_failed, EACCES)},
          {[&] { database const made(here / "kept/new"); }, failed(errc::lock_unusable, EACCES)},
-         {[&] { put(here / "kept/in", "w"); }, done}}));
+         {[&] { put_value(here / "kept/in", "w"); }, done}}));
     for (auto const* const name : {"lock", "own", "shut/in"}) must_hold(here / name, "v");
     must_hold(here / "kept/in", "w");
     CHECK_FALSE(fs::exists(here / "kept/new"));

@@ -17,7 +17,7 @@ using support::kind_of;
 
 namespace {
 
-struct bench {
+struct appender_bench {
     faulty::medium medium;
     std::shared_ptr<faulty::storage> storage = medium.fresh();
     store::appender<faulty::storage> to{*storage, 12288};
@@ -35,7 +35,7 @@ constexpr std::size_t mib = std::size_t{1} << 20U;
 } // namespace
 
 TEST_CASE("nothing reaches the file before the flush, and then all of it in one write") {
-    bench on;
+    appender_bench on;
     CHECK(on.to.end_offset() == 12288);
     auto const node = on.to.allocate_node(64);
     std::fill(node.begin(), node.end(), std::byte{7});
@@ -58,7 +58,7 @@ TEST_CASE("nothing reaches the file before the flush, and then all of it in one 
 }
 
 TEST_CASE("a place that was sealed stays the same place when later parts are flushed early") {
-    bench on;
+    appender_bench on;
     on.to.spill();
     std::vector<format::node_ref> refs;
     for (int i = 0; i < 300; ++i) {
@@ -78,7 +78,7 @@ TEST_CASE("a place that was sealed stays the same place when later parts are flu
 TEST_CASE("a value up to 1 MiB is itself, a longer one begins with a table of its pieces") {
     for (auto const spilling : {false, true}) {
         for (auto const size : {mib - 1, mib, mib + 1, 3 * mib, 3 * mib + 5}) {
-            bench on;
+            appender_bench on;
             if (spilling) on.to.spill();
             auto const value = noise(size);
             auto const ref = on.to.add_extent(value);
@@ -102,7 +102,7 @@ TEST_CASE("a value up to 1 MiB is itself, a longer one begins with a table of it
 }
 
 TEST_CASE("a reserved place is written later, and what comes next lies behind it") {
-    bench on;
+    appender_bench on;
     on.to.append(as_bytes(std::string_view("before")));
     auto const at = on.to.reserve(100);
     CHECK(at == 12296);
@@ -115,7 +115,7 @@ TEST_CASE("a reserved place is written later, and what comes next lies behind it
 }
 
 TEST_CASE("a flush that failed can be tried again") {
-    bench on;
+    appender_bench on;
     on.to.append(as_bytes(std::string_view("12345678")));
     on.medium.told().fail_after(faulty::call::write, 0);
     CHECK(kind_of([&] { on.to.flush(); }) == errc::io_failed);
@@ -125,7 +125,7 @@ TEST_CASE("a flush that failed can be tried again") {
 }
 
 TEST_CASE("a file never passes 2^47 bytes") {
-    bench on;
+    appender_bench on;
     store::appender<faulty::storage> high(*on.storage, format::max_file_bytes - 4096);
     static_cast<void>(high.allocate_node(1024));
     CHECK(kind_of([&] { static_cast<void>(high.allocate_node(4096)); }) == errc::value_too_large);

@@ -16,8 +16,8 @@ using namespace coppice;
 namespace {
 
 /// A database in memory that stays open while its bytes change.
-struct bench {
-    bench() {
+struct check_bench {
+    check_bench() {
         for (unsigned i = 0; i < 40; ++i) {
             db.update([&](auto& txn) { txn.put(proving::numbered("k", i), proving::noise(i)); });
         }
@@ -40,7 +40,7 @@ struct bench {
 } // namespace
 
 TEST_CASE("a sound database is clean, and the report counts what is there") {
-    bench const on;
+    check_bench const on;
     auto const report = on.check();
     CHECK(report.clean());
     CHECK(report.entries == 41);
@@ -51,7 +51,7 @@ TEST_CASE("a sound database is clean, and the report counts what is there") {
 
 TEST_CASE(
     "damage anywhere in what the newest commit relies on is found, though it was read before") {
-    bench on;
+    check_bench on;
     proving::must_hold(on.db.read(), [&] {
         proving::content all;
         for (auto const [key, value] : on.db.read().all()) all.emplace(key, value);
@@ -75,7 +75,7 @@ TEST_CASE(
 }
 
 TEST_CASE("damage in an old commit record is found, and the walk ends there") {
-    bench on;
+    check_bench on;
     auto state = on.db.read().state();
     for (int i = 0; i < 10; ++i) state = store::previous_state(*state);
     on.flip(state->at().offset + 24);
@@ -87,7 +87,7 @@ TEST_CASE("damage in an old commit record is found, and the walk ends there") {
 }
 
 TEST_CASE("a check does not depend on what was chosen about checksums") {
-    bench on;
+    check_bench on;
     memory_database const careless(on.medium, {.verify = verify::never, .preallocate_bytes = 0});
     CHECK(careless.check().clean());
     auto const root = on.db.read().state()->user().root.node;

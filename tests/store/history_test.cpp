@@ -19,8 +19,8 @@ using support::kind_of;
 namespace {
 
 /// A database of many commits: number i puts i.
-struct bench {
-    explicit bench(unsigned commits) {
+struct history_bench {
+    explicit history_bench(unsigned commits) {
         auto chosen = proving::tiny();
         chosen.durability = durability::lazy;
         memory_database db(medium, chosen);
@@ -42,7 +42,7 @@ struct bench {
 } // namespace
 
 TEST_CASE("walking back meets every commit once, with its content and note") {
-    bench const on(150);
+    history_bench const on(150);
     std::uint64_t id = 150;
     for (auto state = on.newest; state; state = store::previous_state(*state)) {
         CHECK(state->record().commit_id == id);
@@ -58,7 +58,7 @@ TEST_CASE("walking back meets every commit once, with its content and note") {
 }
 
 TEST_CASE("every commit is found by its place from every later one") {
-    bench const on(150);
+    history_bench const on(150);
     for (std::uint64_t index = 0; index < 150; ++index) {
         auto const found = store::state_number(on.newest, index);
         CHECK(found->record().index == index);
@@ -71,7 +71,7 @@ TEST_CASE("every commit is found by its place from every later one") {
 }
 
 TEST_CASE("every commit is found by its number from every later one") {
-    bench const on(90);
+    history_bench const on(90);
     std::vector<store::revision_ptr> states;
     for (auto state = on.newest; state; state = store::previous_state(*state)) {
         states.push_back(state);
@@ -94,7 +94,7 @@ TEST_CASE("every commit is found by its number from every later one") {
 }
 
 TEST_CASE("a commit is found in a logarithmic number of steps") {
-    bench on(2001);
+    history_bench on(2001);
     // All records but those on the way may be damaged: the way shows by what can be damaged. A
     // record is on the way to few others, so nearly every flip leaves nearly every search intact.
     auto const storage = on.medium.open(storage::access::read_write);
@@ -121,7 +121,7 @@ TEST_CASE("a commit is found in a logarithmic number of steps") {
 TEST_CASE("a record that stands for several commits answers for each of them") {
     // Version 0 writes no such record, but reads them: a commit record names the last id and how
     // many come before it.
-    bench const on(6);
+    history_bench const on(6);
     auto record = on.newest->record();
     record.id_span = 3;
     store::revision_ptr const wide(new store::revision(on.newest->shared_image(), record,

@@ -20,11 +20,11 @@ using support::kind_of;
 
 namespace {
 
-constexpr std::uint64_t mib = std::uint64_t{1} << 20U;
+constexpr std::uint64_t piece_bytes = std::uint64_t{1} << 20U;
 
 /// A database in memory, seen as an image of which any byte may be changed.
-struct bench {
-    explicit bench(std::string const& value, options const& chosen = proving::tiny()) {
+struct image_bench {
+    explicit image_bench(std::string const& value, options const& chosen = proving::tiny()) {
         memory_database db(medium, chosen);
         db.update([&](auto& txn) {
             for (int i = 0; i < 60; ++i)
@@ -62,7 +62,7 @@ struct bench {
 } // namespace
 
 TEST_CASE("no place beyond the valid bytes is touched, however large its numbers are") {
-    bench on("v");
+    image_bench on("v");
     auto const image = on.fresh();
     auto const most = ~std::uint64_t{0};
     CHECK(image.range(0, on.limit(), on.limit(), "all").size() == on.limit());
@@ -85,7 +85,7 @@ TEST_CASE("no place beyond the valid bytes is touched, however large its numbers
 }
 
 TEST_CASE("a node is handed out if place, size, checksum, shape and level are those it must have") {
-    bench on("v");
+    image_bench on("v");
     auto const image = on.fresh();
     auto const root = on.root();
     REQUIRE(on.level() >= 1);
@@ -110,7 +110,7 @@ TEST_CASE("a node is handed out if place, size, checksum, shape and level are th
 }
 
 TEST_CASE("a checksum is compared at the first touch, at every one, or never") {
-    bench on("v");
+    image_bench on("v");
     auto const first = on.fresh(verify::first_touch);
     auto const every = on.fresh(verify::every_read);
     auto const never = on.fresh(verify::never);
@@ -134,26 +134,28 @@ TEST_CASE("a checksum is compared at the first touch, at every one, or never") {
 }
 
 TEST_CASE("a part of a long value verifies its table and the pieces it touches, no more") {
-    auto const text = noise(std::size_t{3 * mib + 100});
-    bench on(text, {.preallocate_bytes = 0});
+    auto const text = noise(std::size_t{3 * piece_bytes + 100});
+    image_bench on(text, {.preallocate_bytes = 0});
     auto const extent = on.extent();
     auto const begin = extent.offset + format::extent_table_bytes(extent.length_bytes);
     auto const part = [&](store::file_image const& image, std::uint64_t at, std::uint64_t size) {
         return image.value_part(extent, at, size, on.limit());
     };
     CHECK((on.fresh().value(extent, on.limit()) == text));
-    on.flip(begin + mib + 5); // in the second piece
+    on.flip(begin + piece_bytes + 5); // in the second piece
     auto const image = on.fresh();
-    CHECK((part(image, 0, mib) == std::string_view(text).substr(0, mib)));
-    CHECK((part(image, 2 * mib, mib + 100) == std::string_view(text).substr(2 * mib)));
-    CHECK(kind_of([&] { static_cast<void>(part(image, mib - 1, 2)); }) == errc::corrupt);
-    CHECK(kind_of([&] { static_cast<void>(part(image, mib, 1)); }) == errc::corrupt);
+    CHECK((part(image, 0, piece_bytes) == std::string_view(text).substr(0, piece_bytes)));
+    CHECK((part(image, 2 * piece_bytes, piece_bytes + 100) ==
+           std::string_view(text).substr(2 * piece_bytes)));
+    CHECK(kind_of([&] { static_cast<void>(part(image, piece_bytes - 1, 2)); }) == errc::corrupt);
+    CHECK(kind_of([&] { static_cast<void>(part(image, piece_bytes, 1)); }) == errc::corrupt);
     CHECK(kind_of([&] { static_cast<void>(image.value(extent, on.limit())); }) == errc::corrupt);
-    CHECK(part(image, mib, 0).empty());
-    CHECK(part(on.fresh(verify::never), mib + 5, 1)[0] != text[std::size_t{mib + 5}]);
+    CHECK(part(image, piece_bytes, 0).empty());
+    CHECK(part(on.fresh(verify::never), piece_bytes + 5, 1)[0] !=
+          text[std::size_t{piece_bytes + 5}]);
     auto const every = on.fresh(verify::every_read);
     CHECK((part(every, 0, 5) == std::string_view(text).substr(0, 5)));
-    on.flip(begin + mib + 5);
+    on.flip(begin + piece_bytes + 5);
     on.flip(extent.offset + 16); // in the table, for the third piece
     CHECK(kind_of([&] { static_cast<void>(part(on.fresh(), 0, 1)); }) == errc::corrupt);
     // The table is verified once, or each time.
@@ -162,7 +164,7 @@ TEST_CASE("a part of a long value verifies its table and the pieces it touches, 
 }
 
 TEST_CASE("asking for a node ahead touches nothing, whatever the reference names") {
-    bench on("v");
+    image_bench on("v");
     auto const image = on.fresh();
     image.prefetch(on.root());
     image.prefetch(node_ref::at(image.map.size_bytes, 128, 0));
@@ -171,7 +173,7 @@ TEST_CASE("asking for a node ahead touches nothing, whatever the reference names
 }
 
 TEST_CASE("a short value out of line is verified as a whole") {
-    bench on(noise(1000));
+    image_bench on(noise(1000));
     auto const extent = on.extent();
     auto const image = on.fresh();
     on.flip(extent.offset + 999);
@@ -188,7 +190,7 @@ TEST_CASE("a short value out of line is verified as a whole") {
 }
 
 TEST_CASE("a record is the one that is meant, or damage") {
-    bench on("v");
+    image_bench on("v");
     auto const image = on.fresh();
     auto const at = on.state->at();
     CHECK(image.record(at, on.limit()) == on.state->record());

@@ -17,8 +17,8 @@ namespace {
 using keeper = store::slot_keeper<faulty::storage, storage::memory_lock>;
 
 /// A fresh database, as a writer finds it under its lock.
-struct bench {
-    bench() {
+struct slot_bench {
+    slot_bench() {
         { basic_database<faulty::medium> const made(medium, proving::tiny()); }
         file = store::recognise(medium.open(storage::access::read_write), verify::first_touch, "");
         auto const found = look();
@@ -51,7 +51,7 @@ struct bench {
 } // namespace
 
 TEST_CASE("a slot is never written over the last durable one, whatever the order of steps") {
-    bench on;
+    slot_bench on;
     auto& told = on.medium.told();
     workbench::dice dice(7);
     // The rule J2, beside a model of its own: where the last slot is whose sync returned.
@@ -80,7 +80,7 @@ TEST_CASE("a slot is never written over the last durable one, whatever the order
 }
 
 TEST_CASE("the mark is stored after the sync that it speaks of, and names that slot") {
-    bench on;
+    slot_bench on;
     on.slots.write_slot(on.next());
     CHECK_FALSE(format::load_live_page(on.lock->page()).has_value());
     on.sync();
@@ -98,7 +98,7 @@ TEST_CASE("the mark is stored after the sync that it speaks of, and names that s
 }
 
 TEST_CASE("a failed sync marks nothing, and the slot before it stays the durable one") {
-    bench on;
+    slot_bench on;
     auto const before = on.slots.durable();
     on.slots.write_slot(on.next());
     on.medium.told().fail_after(faulty::call::sync, 0);
@@ -109,7 +109,7 @@ TEST_CASE("a failed sync marks nothing, and the slot before it stays the durable
 }
 
 TEST_CASE("what readers may see is told with the page") {
-    bench on;
+    slot_bench on;
     on.slots.set_visible({77, format::file_tag_of(on.file.header())});
     on.slots.write_page(false);
     CHECK(format::load_visible(on.lock->page()).commit_id == 77);
@@ -120,7 +120,7 @@ TEST_CASE("what readers may see is told with the page") {
 }
 
 TEST_CASE("counters go on over a move to a fresh file, whose slot 0 is durable") {
-    bench on;
+    slot_bench on;
     for (int i = 0; i < 5; ++i) on.slots.write_slot(on.next());
     auto const counter = on.slots.last_counter();
     faulty::medium other;

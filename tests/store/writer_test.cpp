@@ -30,8 +30,8 @@ namespace {
 using faulty_database = basic_database<faulty::medium>;
 
 /// A database whose calls are counted, with the first take-over behind it.
-struct bench {
-    explicit bench(options with = proving::tiny()) : chosen(std::move(with)) {
+struct writer_bench {
+    explicit writer_bench(options with = proving::tiny()) : chosen(std::move(with)) {
         db.emplace(medium, chosen);
         put("first", "1");
         medium.told().begin_anew();
@@ -59,7 +59,7 @@ struct bench {
 } // namespace
 
 TEST_CASE("a commit takes exactly the syncs that its durability promises") {
-    bench on;
+    writer_bench on;
     for (int i = 0; i < 5; ++i) {
         CHECK(on.syncs_of([&] { on.put("a", noise(20)); }) == 1);
         CHECK(on.syncs_of([&] { on.put("b", noise(90), durability::lazy); }) == 0);
@@ -79,7 +79,7 @@ TEST_CASE("a commit takes exactly the syncs that its durability promises") {
 }
 
 TEST_CASE("a small commit is two writes: its bytes in one, and the slot") {
-    bench on;
+    writer_bench on;
     on.put("a", noise(200));
     auto const& log = on.medium.told().log;
     REQUIRE(on.medium.told().count(call::write) == 2);
@@ -98,7 +98,7 @@ TEST_CASE("a small commit is two writes: its bytes in one, and the slot") {
 TEST_CASE("a large commit, a bulk load and a stream use two syncs, so that opening sums nothing") {
     auto chosen = proving::tiny();
     chosen.two_sync_above_bytes = 5000;
-    bench on(chosen);
+    writer_bench on(chosen);
     CHECK(on.syncs_of([&] { on.put("small", noise(3000)); }) == 1);
     CHECK(on.syncs_of([&] { on.put("large", noise(6000)); }) == 2);
     CHECK(on.syncs_of([&] { on.put("large and lazy", noise(6000), durability::lazy); }) == 0);
@@ -121,7 +121,7 @@ TEST_CASE("a large commit, a bulk load and a stream use two syncs, so that openi
 TEST_CASE("lazy commits are synced as soon as more than the limit is not") {
     auto chosen = proving::tiny();
     chosen.unsynced_limit_bytes = 20'000;
-    bench on(chosen);
+    writer_bench on(chosen);
     std::uint64_t most = 0;
     for (int i = 0; i < 100; ++i) {
         on.put("a", noise(1000), durability::lazy);
@@ -136,7 +136,7 @@ TEST_CASE("lazy commits are synced as soon as more than the limit is not") {
 TEST_CASE("padded commits begin at a block of their own") {
     auto chosen = proving::tiny();
     chosen.pad_commits = true;
-    bench on(chosen);
+    writer_bench on(chosen);
     for (int i = 0; i < 5; ++i) {
         on.put("a", noise(300));
         auto const begin_offset = on.db->read().state()->record().begin_offset;
@@ -150,7 +150,7 @@ TEST_CASE("padded commits begin at a block of their own") {
 TEST_CASE("small durable commits write zeros ahead, others do not, and closing cuts them off") {
     auto chosen = proving::tiny();
     chosen.preallocate_bytes = 1 << 20;
-    bench on(chosen);
+    writer_bench on(chosen);
     auto const ahead = [&] {
         auto const stats = on.db->stats();
         return stats.file_bytes - stats.valid_bytes;
@@ -183,7 +183,7 @@ content const before_failure{{"a", noise(50, 1)}, {"first", "1"}};
 
 /// Tries a commit of several kinds while one call fails. @return did the call fail?
 bool try_commit(call what, std::uint64_t n, durability how, bool half, bool spilled) {
-    bench on;
+    writer_bench on;
     on.put("a", before_failure.at("a"));
     on.medium.told().half_written = half;
     on.medium.told().for_ever = half;
@@ -248,7 +248,7 @@ TEST_CASE("whatever call of a commit fails: nothing happened, or the outcome is 
 }
 
 TEST_CASE("a data write that fails is an error of that commit, a slot write ends writing") {
-    bench on;
+    writer_bench on;
     on.medium.told().fail_after(call::write, 0);
     auto txn = std::optional(on.db->write());
     txn->put("b", noise(70));
@@ -267,7 +267,7 @@ TEST_CASE("a data write that fails is an error of that commit, a slot write ends
 }
 
 TEST_CASE("another writer under this one's lock is found before anything is overwritten") {
-    bench on;
+    writer_bench on;
     auto txn = std::optional(on.db->write());
     txn->put("mine", "1");
     // Someone who does not keep to the lock writes a slot.
@@ -286,7 +286,7 @@ TEST_CASE("another writer under this one's lock is found before anything is over
 // A fuzzer forged a record with index 2^64 - 1, and the next commit ran into an assertion: index
 // and commit id wrapped around to 0. Numbers are bounded since; one below the last is still used.
 TEST_CASE("numbers that are used up are said to be, and nothing is written") {
-    bench on;
+    writer_bench on;
     auto const storage = on.medium.open(storage::access::read_write);
     auto const file = store::recognise(storage, verify::first_touch, "");
     auto slots = store::read_slots(*storage, file.header());
@@ -304,7 +304,7 @@ TEST_CASE("a record's time is above that of the one before it, and its skip goes
     auto chosen = proving::tiny();
     auto now = std::chrono::system_clock::time_point(std::chrono::seconds(1000));
     chosen.clock = [&] { return now; };
-    bench on(chosen);
+    writer_bench on(chosen);
     for (int i = 0; i < 40; ++i) {
         now -= std::chrono::seconds(1);
         on.put("a", noise(10), durability::lazy);
@@ -343,7 +343,7 @@ TEST_CASE("a copy that was put in the place of the file is what is written on") 
 }
 
 TEST_CASE("a writer that does not know what became of its commit cuts nothing off") {
-    bench on{options{}};
+    writer_bench on{options{}};
     on.put("a", "1");
     auto const state = on.db->read().state();
     auto const store = std::make_shared<store::store<faulty::medium>>(on.medium, on.chosen);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -108,6 +109,26 @@ inline void for_each_change(block const& node, std::function<void(block const&)>
         change(at, ~std::uint64_t{0});
         change(at, std::uint64_t{1} << 63U);
     }
+}
+
+/// Keys, their neighbours, their beginnings, and texts that begin with them.
+[[nodiscard]] inline std::vector<std::string> around(std::set<std::string> const& keys) {
+    std::vector<std::string> result{"", "\xff\xff\xff\xff\xff", std::string(5, '\0')};
+    for (auto const& key : keys) {
+        result.push_back(key);
+        result.push_back(key.substr(0, key.size() / 2));
+        result.push_back(key + '\0');
+        result.push_back(key + '\xff');
+        if (key.empty()) continue;
+        result.push_back(key.substr(0, key.size() - 1));
+        result.push_back(key.substr(1));
+        auto near = key;
+        near.back() = static_cast<char>(near.back() + 1);
+        result.push_back(near);
+        near.back() = static_cast<char>(near.back() - 2);
+        result.push_back(near);
+    }
+    return result;
 }
 
 } // namespace node_block

@@ -32,7 +32,7 @@ using disk_story::sectors;
 using disk_story::text_of;
 using support::kind_of;
 
-coppice::options with_clock(machine& on) {
+coppice::options with_clock_of(machine& on) {
     coppice::options chosen;
     chosen.preallocate_bytes = 0;
     chosen.clock = on.clock();
@@ -41,7 +41,7 @@ coppice::options with_clock(machine& on) {
 
 /// A little of everything: commits of each kind, and a compaction.
 void work(machine& on) {
-    database db(on.start_process(), with_clock(on));
+    database db(on.start_process(), with_clock_of(on));
     using enum durability;
     for (auto const how : {sync, lazy, two_sync, lazy}) {
         auto const key = "key " + std::to_string(db.read().size());
@@ -64,7 +64,7 @@ bool says_so(std::optional<errc> const& failure) {
 
 /// How many entries a fresh process finds, all of them whole.
 std::uint64_t entries_found(machine& on) {
-    database db(on.start_process(), with_clock(on));
+    database db(on.start_process(), with_clock_of(on));
     CHECK(db.check().clean());
     db.update([](auto& txn) { txn.put("after", "it"); });
     return db.read().size() - 1;
@@ -138,7 +138,7 @@ TEST_CASE("only the process dies that does the operation") {
     on.kill_after(0);
     CHECK(kind_of([&] { static_cast<void>(busy.fresh()); }) == errc::io_failed);
     CHECK(kind_of([&] { static_cast<void>(busy.discard_fresh()); }) == errc::io_failed);
-    database db(idle, with_clock(on));
+    database db(idle, with_clock_of(on));
     db.update([](auto& txn) { txn.put("a", "b"); });
     CHECK(db.read().size() == 1);
 }
@@ -154,7 +154,7 @@ TEST_CASE("an end that was planned can be called off") {
 TEST_CASE("killing gives the lock free, and a process dies once") {
     machine on;
     auto const first = on.start_process();
-    database db(first, with_clock(on));
+    database db(first, with_clock_of(on));
     auto const txn = db.write();
     CHECK(on.lock_holder() == first.process());
     on.kill(first.process());
@@ -167,14 +167,14 @@ TEST_CASE("killing gives the lock free, and a process dies once") {
 
 TEST_CASE("a restart keeps what was durable, and ends all processes") {
     machine on;
-    std::optional<database> before(std::in_place, on.start_process(), with_clock(on));
+    std::optional<database> before(std::in_place, on.start_process(), with_clock_of(on));
     before->update([](auto& txn) { txn.put("kept", "1"); });
     auto const held = before->read();
     auto pick = choices::random(0);
     on.restart(pick);
     CHECK(kind_of([&] { static_cast<void>(before->write()); }) == errc::io_failed);
     CHECK(held.get("kept") == "1");
-    database after(on.start_process(), with_clock(on));
+    database after(on.start_process(), with_clock_of(on));
     CHECK(after.get("kept") == "1");
     before.reset();
     after.update([](auto& txn) { txn.put("more", "2"); });
@@ -218,12 +218,12 @@ TEST_CASE("every boot has an id of its own, and every process an identity") {
 TEST_CASE("a machine goes on with a disk whose cache is still there") {
     machine first;
     {
-        database db(first.start_process(), with_clock(first));
+        database db(first.start_process(), with_clock_of(first));
         db.update([](auto& txn) { txn.put("a", "1"); }, durability::lazy);
     }
     machine second(first.disk(), 0);
     {
-        database const db(second.start_process(), with_clock(second));
+        database const db(second.start_process(), with_clock_of(second));
         CHECK(db.get("a") == "1");
     }
     auto pick = choices::random(0); // nothing made it durable
@@ -231,7 +231,7 @@ TEST_CASE("a machine goes on with a disk whose cache is still there") {
     for (int i = 0; i < 50; ++i, pick.next()) {
         machine third(first.disk(), 0);
         third.restart(pick);
-        sizes.insert(database(third.start_process(), with_clock(third)).read().size());
+        sizes.insert(database(third.start_process(), with_clock_of(third)).read().size());
     }
     CHECK(sizes == std::set<std::size_t>{0, 1});
 }
@@ -278,7 +278,7 @@ TEST_CASE("a database on a full disk reports it and loses nothing") {
         on.limit_disk(limit);
         std::uint64_t committed = 0;
         try {
-            database db(on.start_process(), with_clock(on));
+            database db(on.start_process(), with_clock_of(on));
             for (; committed < 100; ++committed) {
                 db.update(
                     [&](auto& txn) { txn.put(std::to_string(committed), std::string(200, 'v')); });

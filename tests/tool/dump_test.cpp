@@ -12,7 +12,7 @@
 
 namespace {
 
-std::string const header = "VERSION=3\nformat=bytevalue\ntype=btree\nHEADER=END\n";
+std::string const dump_header = "VERSION=3\nformat=bytevalue\ntype=btree\nHEADER=END\n";
 std::string const print_header = "VERSION=3\nformat=print\ntype=btree\nHEADER=END\n";
 
 std::string scan(tool_bench const& bench) { return bench.on_db("scan").out; }
@@ -25,8 +25,9 @@ TEST_CASE("a dump is what db_dump would write") {
     CHECK(bench.on_db("dump").out == fruits_dump);
     REQUIRE(bench.on_db("dump", {"-o", bench.path("dump")}).exit_code == 0);
     CHECK(bench.content("dump") == fruits_dump);
-    CHECK(bench.on_db("dump", {"--at", "2"}).out == header + " 706c756d\n 626c7565\nDATA=END\n");
-    CHECK(bench.on_db("dump", {"--at", "1"}).out == header + "DATA=END\n");
+    CHECK(bench.on_db("dump", {"--at", "2"}).out ==
+          dump_header + " 706c756d\n 626c7565\nDATA=END\n");
+    CHECK(bench.on_db("dump", {"--at", "1"}).out == dump_header + "DATA=END\n");
     CHECK(bench.on_db("dump", {"-p"}).out ==
           print_header + " apple\n red\n plum\n blue\nDATA=END\n");
 }
@@ -157,13 +158,13 @@ TEST_CASE("a malformed dump is refused with the number of the line") {
         {"VERSION=3\nformat=xml\nHEADER=END\nDATA=END\n", 2},
         {"VERSION=3\nformat=print\ntype=recno\nHEADER=END\nDATA=END\n", 3},
         {"VERSION=3\nformat=print\nkeys=0\nHEADER=END\nDATA=END\n", 3},
-        {header + " 61\n 6\nDATA=END\n", 6},
-        {header + " 6g\n 61\nDATA=END\n", 5},
-        {header + "61\n 61\nDATA=END\n", 5},
-        {header + " 61\nDATA=END\n", 6},
-        {header + " 61\n 61\n\nDATA=END\n", 7},
-        {header + " 61\n 61\nDATA=END\n" + header + "DATA=END\n", 8},
-        {header + " " + std::string(65536 * 2, '6') + "\n 61\nDATA=END\n", 5},
+        {dump_header + " 61\n 6\nDATA=END\n", 6},
+        {dump_header + " 6g\n 61\nDATA=END\n", 5},
+        {dump_header + "61\n 61\nDATA=END\n", 5},
+        {dump_header + " 61\nDATA=END\n", 6},
+        {dump_header + " 61\n 61\n\nDATA=END\n", 7},
+        {dump_header + " 61\n 61\nDATA=END\n" + dump_header + "DATA=END\n", 8},
+        {dump_header + " " + std::string(65536 * 2, '6') + "\n 61\nDATA=END\n", 5},
         {print_header + " a\\\n b\nDATA=END\n", 5},
         {print_header + " a\\6\n b\nDATA=END\n", 5},
         {print_header + " a\\zz\n b\nDATA=END\n", 5},

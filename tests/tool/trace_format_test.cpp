@@ -50,7 +50,7 @@ std::string complaint(std::string const& text) {
     return "nothing";
 }
 
-std::string const header = "coppice trace 1\n";
+std::string const first_line = "coppice trace 1\n";
 
 } // namespace
 
@@ -97,7 +97,7 @@ TEST_CASE("every operation of a trace is read as it was written") {
         {.verb = verb::commit, .hash = 1},
     };
     CHECK((read(written(operations)) == operations));
-    CHECK(written({operations.back()}) == header + "commit sync hash 0000000000000001\nend\n");
+    CHECK(written({operations.back()}) == first_line + "commit sync hash 0000000000000001\nend\n");
 }
 
 TEST_CASE("bytes are written as text, or as hex where that is shorter") {
@@ -109,12 +109,12 @@ TEST_CASE("bytes are written as text, or as hex where that is shorter") {
 }
 
 TEST_CASE("comments and empty lines of a trace are passed over") {
-    CHECK(read(header + "# a comment\n\nbegin\n# \xff\nabort\nend\n\n\n").size() == 2);
+    CHECK(read(first_line + "# a comment\n\nbegin\n# \xff\nabort\nend\n\n\n").size() == 2);
     CHECK(read("coppice trace 1\nend").empty());
 }
 
 TEST_CASE("what is no trace is refused, and the line named") {
-    std::string const begin = header + "begin\n"; // the next line is the third
+    std::string const begin = first_line + "begin\n"; // the next line is the third
     struct {
         std::string text;
         unsigned line;
@@ -122,18 +122,18 @@ TEST_CASE("what is no trace is refused, and the line named") {
     } const all[] = {
         {"\n", 1, "a trace begins with"},
         {"coppice trace 2\nend\n", 1, "a trace begins with"},
-        {header, 1, "ends without 'end'"},
+        {first_line, 1, "ends without 'end'"},
         {begin + "put \"a\" \"b\"\n", 3, "ends without 'end'"},
         {begin + "end\n", 3, "a transaction is under way"},
         {begin + "begin\n", 3, "a transaction is under way"},
         {begin + "compact\n", 3, "a transaction is under way"},
-        {header + "put \"a\" \"b\"\n", 2, "there is no transaction"},
-        {header + "commit sync\n", 2, "there is no transaction"},
-        {header + "end\nbegin\n", 3, "something follows 'end'"},
-        {header + "bogus\n", 2, "no such operation"},
-        {header + "begin \n", 2, "more on the line"},
-        {header + " begin\n", 2, "no such operation"},
-        {header + "begin\r\n", 2, "no such operation"},
+        {first_line + "put \"a\" \"b\"\n", 2, "there is no transaction"},
+        {first_line + "commit sync\n", 2, "there is no transaction"},
+        {first_line + "end\nbegin\n", 3, "something follows 'end'"},
+        {first_line + "bogus\n", 2, "no such operation"},
+        {first_line + "begin \n", 2, "more on the line"},
+        {first_line + " begin\n", 2, "no such operation"},
+        {first_line + "begin\r\n", 2, "no such operation"},
         {begin + "put\n", 3, "something is missing"},
         {begin + "put \"a\"\n", 3, "something is missing"},
         {begin + "put  \"a\" \"b\"\n", 3, "x and hex digits"},
@@ -165,8 +165,8 @@ TEST_CASE("what is no trace is refused, and the line named") {
         {begin + "commit sync hash 00 note \"\"\n", 3, "16 hex digits"},
         {begin + "commit sync note x" + std::string(8194, '0') + "\n", 3, "too long"},
         {begin + "option leaf_bytes 128\n", 3, "before all else"},
-        {header + "option leaf_bytes 127\n", 2, "from 128 to 65536"},
-        {header + "option colour 1\n", 2, "no such option"},
+        {first_line + "option leaf_bytes 127\n", 2, "from 128 to 65536"},
+        {first_line + "option colour 1\n", 2, "no such option"},
     };
     for (auto const& [text, line, why] : all) {
         INFO(text.substr(0, 200));

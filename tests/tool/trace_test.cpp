@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string const header = "coppice trace 1\n";
+std::string const trace_header = "coppice trace 1\n";
 
 std::string lines_with(std::string const& text, std::string const& what) {
     std::istringstream lines(text);
@@ -78,14 +78,14 @@ TEST_CASE("a trace is what people can read") {
     bench.fill({{"apple", "red"}, {"plum", "blue"}});
     REQUIRE(bench.on_db("del", {"apple", "--note", "eaten"}).exit_code == 0);
     CHECK(bench.on_db("trace", {"--no-hashes", "--durability", "sync"}).out ==
-          header + "# commit 2\nbegin\nput \"apple\" \"red\"\ncommit sync\n"
-                   "# commit 3\nbegin\nput \"plum\" \"blue\"\ncommit sync\n"
-                   "# commit 4\nbegin\nerase \"apple\"\ncommit sync note \"eaten\"\nend\n");
+          trace_header + "# commit 2\nbegin\nput \"apple\" \"red\"\ncommit sync\n"
+                         "# commit 3\nbegin\nput \"plum\" \"blue\"\ncommit sync\n"
+                         "# commit 4\nbegin\nerase \"apple\"\ncommit sync note \"eaten\"\nend\n");
     REQUIRE(bench.on_db("compact").exit_code == 0);
     REQUIRE(bench.on_db("trace", {"-o", bench.path("trace")}).exit_code == 0);
     CHECK(bench.content("trace") ==
-          header + "# commit 4\nbegin\nload\npair \"plum\" \"blue\"\n"
-                   "commit lazy note \"eaten\" hash e4589d6029337a79\nsync\nend\n");
+          trace_header + "# commit 4\nbegin\nload\npair \"plum\" \"blue\"\n"
+                         "commit lazy note \"eaten\" hash e4589d6029337a79\nsync\nend\n");
     must_rebuild(bench);
 }
 
@@ -121,7 +121,7 @@ TEST_CASE("what was traced is rebuilt commit by commit") {
 TEST_CASE("an empty database has an empty trace") {
     tool_bench const bench;
     { coppice::database const db(bench.db()); }
-    CHECK(bench.on_db("trace").out == header + "sync\nend\n");
+    CHECK(bench.on_db("trace").out == trace_header + "sync\nend\n");
     must_rebuild(bench);
 }
 
@@ -141,8 +141,8 @@ TEST_CASE("a trace goes through a pipe and comes from a file") {
 
 TEST_CASE("stdin that is a file is read from where it stands") {
     tool_bench const bench;
-    bench.write("text",
-                "not a part of it\n" + header + "begin\nput \"a\" \"1\"\n" + "commit sync\nend\n");
+    bench.write("text", "not a part of it\n" + trace_header + "begin\nput \"a\" \"1\"\n" +
+                            "commit sync\nend\n");
     auto const replayed =
         bench.shell("{ dd bs=1 count=17 of=/dev/null 2>&0; \"$0\" replay \"$1\"; } < \"$(dirname "
                     "\"$1\")/text\"");
@@ -154,13 +154,14 @@ TEST_CASE("a replay can do all that a trace can say") {
     tool_bench const bench;
     auto const replayed = bench.on_db(
         "replay", {},
-        header + "option leaf_bytes 256\noption inner_bytes 128\noption inline_value_bytes 16\n"
-                 "begin\nput \"a\" \"1\"\nput \"b\" \"2\"\ninsert \"a\" \"no\"\nview\nget \"a\"\n"
-                 "savepoint 0\nerase-prefix \"\"\nrollback 0\ncommit lazy note \"one\"\nhold\n"
-                 "begin\nput \"z\" \"\"\nabort\nreopen\ncompact\nsync\n"
-                 "begin\nload\npair \"c\" \"3\"\npair \"d\" \"4\"\nload\nerase-range \"a\" \"b\"\n"
-                 "stream \"s\" \"in pieces\"\nabandon \"t\" 5\ncommit two_sync\n"
-                 "begin\nerase-from \"s\"\nerase \"d\"\ncommit sync\nend\n");
+        trace_header +
+            "option leaf_bytes 256\noption inner_bytes 128\noption inline_value_bytes 16\n"
+            "begin\nput \"a\" \"1\"\nput \"b\" \"2\"\ninsert \"a\" \"no\"\nview\nget \"a\"\n"
+            "savepoint 0\nerase-prefix \"\"\nrollback 0\ncommit lazy note \"one\"\nhold\n"
+            "begin\nput \"z\" \"\"\nabort\nreopen\ncompact\nsync\n"
+            "begin\nload\npair \"c\" \"3\"\npair \"d\" \"4\"\nload\nerase-range \"a\" \"b\"\n"
+            "stream \"s\" \"in pieces\"\nabandon \"t\" 5\ncommit two_sync\n"
+            "begin\nerase-from \"s\"\nerase \"d\"\ncommit sync\nend\n");
     CHECK(replayed.err.empty());
     CHECK(replayed.exit_code == 0);
     CHECK(bench.on_db("scan").out == "b\t2\nc\t3\n");
@@ -170,7 +171,7 @@ TEST_CASE("a replay can do all that a trace can say") {
 TEST_CASE("a replay goes on with what is there") {
     tool_bench const bench;
     bench.fill({{"a", "1"}});
-    REQUIRE(bench.on_db("replay", {}, header + "begin\nput \"b\" \"2\"\ncommit sync\nend\n")
+    REQUIRE(bench.on_db("replay", {}, trace_header + "begin\nput \"b\" \"2\"\ncommit sync\nend\n")
                 .exit_code == 0);
     CHECK(bench.on_db("scan").out == "a\t1\nb\t2\n");
 }
@@ -191,7 +192,7 @@ TEST_CASE("a commit that would not be that of the trace is not made") {
 
 TEST_CASE("a malformed trace changes nothing and says the line") {
     tool_bench const bench;
-    auto const good = header + "begin\nput \"a\" \"1\"\ncommit sync\n";
+    auto const good = trace_header + "begin\nput \"a\" \"1\"\ncommit sync\n";
     for (std::string const bad : {"", "begin\nend\n", "put \"a\" \"2\"\nend\n", "bogus\nend\n",
                                   "begin\nput \"b\" \"2\"\ncommit sync\n"}) {
         INFO(bad);
@@ -226,7 +227,7 @@ TEST_CASE("trace and replay end as the other verbs do") {
     auto txn = db.write();
     for (std::string const what : {"begin\nput \"k\" \"w\"\ncommit sync", "sync", "compact"}) {
         INFO(what);
-        auto const late = bench.on_db("replay", {"--wait", "0"}, header + what + "\nend\n");
+        auto const late = bench.on_db("replay", {"--wait", "0"}, trace_header + what + "\nend\n");
         CHECK(late.exit_code == 4);
         CHECK(late.err.starts_with("coppice: "));
     }
