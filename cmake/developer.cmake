@@ -23,6 +23,15 @@ if(COPPICE_SANITIZE)
   add_link_options(-fsanitize=${COPPICE_SANITIZE})
 endif()
 
+# Files that are compiled together share the instances of the engine, which are half of the work
+# where sanitizers or the optimiser have to look at them. Names of one file must not collide then.
+function(coppice_batch target)
+  if(COPPICE_BATCH GREATER 1)
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE
+                                                              ${COPPICE_BATCH})
+  endif()
+endfunction()
+
 include(cmake/warnings.cmake)
 enable_testing()
 

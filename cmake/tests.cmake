@@ -57,11 +57,9 @@ foreach(group IN LISTS groups)
   add_executable(${group}_tests ${group_${group}_sources})
   target_link_libraries(${group}_tests PRIVATE coppice_test_main)
   target_precompile_headers(${group}_tests REUSE_FROM coppice_test_precompiled)
-  # Files that are compiled together share the instances of the engine: half of the time of a build
-  # with sanitizers. The units of abi are there to be compiled differently.
-  if(COPPICE_TEST_BATCH GREATER 1 AND NOT group STREQUAL "abi")
-    set_target_properties(${group}_tests PROPERTIES UNITY_BUILD ON
-                                                    UNITY_BUILD_BATCH_SIZE ${COPPICE_TEST_BATCH})
+  # The units of abi are there to be compiled differently.
+  if(NOT group STREQUAL "abi")
+    coppice_batch(${group}_tests)
   endif()
   if(TARGET coppice_tool)
     add_dependencies(${group}_tests coppice_tool)

@@ -12,6 +12,7 @@ if(COPPICE_TOOLS)
     target_include_directories(coppice_tool PRIVATE "${PROJECT_SOURCE_DIR}")
     target_link_libraries(coppice_tool PRIVATE coppice::dev CLI11::CLI11
                                                nlohmann_json::nlohmann_json)
+    coppice_batch(coppice_tool)
   endif()
 endif()
 

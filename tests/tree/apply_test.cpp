@@ -14,7 +14,6 @@ namespace {
 
 using coppice::format::tree_ref;
 using grove::bench;
-using grove::content;
 using workbench::dice;
 
 /// What kind of keys and values a run of random transactions has.
@@ -81,7 +80,7 @@ void run(flavour const& of, std::uint64_t seed) {
     dice roll(seed);
     bench at{of.sizes};
     tree_ref now;
-    content model;
+    grove::content model;
     std::uint64_t next = 0;
     for (unsigned i = 0; i < of.transactions; ++i) {
         auto const before = now;
@@ -173,7 +172,7 @@ TEST_CASE("any shrinkable run of transactions gives the tree of a std::map") {
     CHECK(rc::check([] {
         bench at{grove::tiny};
         tree_ref now;
-        content model;
+        grove::content model;
         auto const key = rc::gen::map(rc::gen::inRange(0, 60), [](int number) {
             return grove::numbered(static_cast<std::uint64_t>(number));
         });
@@ -250,7 +249,7 @@ TEST_CASE("appending batches leaves full leaves") {
 
 TEST_CASE("deleting all keys one by one in random order ends at the empty tree") {
     bench at{{.leaf_bytes = 512, .inner_bytes = 256, .inline_value_bytes = 64}};
-    content model = grove::numbered_content(2000);
+    grove::content model = grove::numbered_content(2000);
     auto now = at.build(model);
     std::vector<std::string> keys;
     for (auto const& [key, value] : model) keys.push_back(key);
@@ -275,7 +274,7 @@ TEST_CASE("deleting all keys one by one in random order ends at the empty tree")
 TEST_CASE("deleting from either end ends at the empty tree") {
     for (bool const from_front : {true, false}) {
         bench at{grove::tiny};
-        content model = grove::numbered_content(500);
+        grove::content model = grove::numbered_content(500);
         auto now = at.build(model);
         while (!model.empty()) {
             auto const gone = from_front ? model.begin() : std::prev(model.end());

@@ -44,26 +44,26 @@ template <typename Step> void some_steps(tree::cursor<grove::image_source>& at, 
 }
 
 void read_all_ways(tree_image const& image, dice& roll) {
-    using cursor = tree::cursor<grove::image_source>;
+    using image_cursor = tree::cursor<grove::image_source>;
     auto const key = grove::numbered(roll.below(130));
     ends([&] { static_cast<void>(tree::find(image.source, image.tree, key)); });
     ends([&] { static_cast<void>(tree::rank(image.source, image.tree, key)); });
-    cursor at(image.source, image.tree);
+    image_cursor at(image.source, image.tree);
     ends([&] {
         at.first();
-        some_steps(at, &cursor::next);
+        some_steps(at, &image_cursor::next);
     });
     ends([&] {
         at.last();
-        some_steps(at, &cursor::prev);
+        some_steps(at, &image_cursor::prev);
     });
     ends([&] {
         static_cast<void>(at.seek(key));
-        some_steps(at, &cursor::prev);
+        some_steps(at, &image_cursor::prev);
     });
     ends([&] {
         at.seek_nth(roll.below(200));
-        some_steps(at, &cursor::next);
+        some_steps(at, &image_cursor::next);
     });
     auto const report = tree::check(image.source, image.tree, grove::tiny, [&](auto const& extent) {
         static_cast<void>(image.source.value(extent));

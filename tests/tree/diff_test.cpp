@@ -18,7 +18,6 @@ namespace {
 namespace format = coppice::format;
 namespace tree = coppice::tree;
 using grove::bench;
-using grove::content;
 using workbench::dice;
 
 /// Key to the value before and after.
@@ -30,7 +29,7 @@ bool within(std::string_view key, tree::key_limits const& limits) {
     return !limits.to || (limits.with_to ? key <= *limits.to : key < *limits.to);
 }
 
-expected_changes difference(content const& before, content const& after,
+expected_changes difference(grove::content const& before, grove::content const& after,
                             tree::key_limits const& limits = {}) {
     expected_changes result;
     for (auto const& [key, value] : before) {
@@ -84,7 +83,7 @@ std::string key_of(std::uint64_t number) {
 }
 
 /// A change of a tree and of the map beside it, as the numbers say.
-void change(bench& at, tree::tree_ref& now, content& model, dice& roll, std::uint64_t keys) {
+void change(bench& at, tree::tree_ref& now, grove::content& model, dice& roll, std::uint64_t keys) {
     if (roll.below(4) == 0) {
         auto from = key_of(roll.below(keys));
         auto to = key_of(roll.below(keys));
@@ -112,7 +111,7 @@ TEST_CASE("the changes between two trees are those between two maps") {
         auto const steps = *rc::gen::inRange(1, 12);
         auto const keys = static_cast<std::uint64_t>(*rc::gen::inRange(1, 500));
         bench at{grove::tiny};
-        std::vector<std::pair<tree::tree_ref, content>> states{{}};
+        std::vector<std::pair<tree::tree_ref, grove::content>> states{{}};
         for (int i = 0; i < steps; ++i) {
             auto [now, model] = states.back();
             change(at, now, model, roll, keys);
