@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
-// Ranges, prefixes, reverse order, and order statistics in O(log n).
+// Ranges, prefixes, reverse order, and order statistics in O(log n), and a scan by several threads.
 #include <coppice/coppice.hpp>
 
+#include <atomic>
 #include <cstdio>
 #include <iostream>
+#include <thread>
+#include <vector>
 
 int main() {
     coppice::memory_database db;
@@ -34,5 +37,15 @@ int main() {
     std::cout << "days before the 15th: " << now.rank("2026-02-15") << '\n'
               << "days of the twenties: " << now.count_prefix("2026-02-2") << '\n'
               << "the middle of all: " << now.nth(now.size() / 2)->key << '\n';
-    return now.rank("2026-02-15") == 14 && now.count_prefix("2026-02-2") == 9 ? 0 : 1;
+    std::atomic<int> work{0};
+    {
+        std::vector<std::jthread> threads; // each scans a piece, all the same moment
+        for (auto const& piece : now.all().split(4)) {
+            threads.emplace_back([piece, &work] {
+                for (auto [day, what] : piece) work += what == "work" ? 1 : 0;
+            });
+        }
+    }
+    std::cout << "days of work, counted by four threads: " << work << '\n';
+    return work == 24 && now.rank("2026-02-15") == 14 && now.count_prefix("2026-02-2") == 9 ? 0 : 1;
 }

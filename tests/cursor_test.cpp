@@ -6,8 +6,11 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace coppice;
@@ -136,4 +139,44 @@ TEST_CASE("bytes of 0xff at the end of a prefix have no successor but those befo
     CHECK(keys_of(now.prefix("a\xff")).size() == 1);
     CHECK(now.count_prefix(high) == 2);
     CHECK(now.count_prefix("a") == 1);
+}
+
+TEST_CASE("a cursor knows how many entries come before it") {
+    std::map<std::string, std::string> model;
+    auto const now = filled(model).read();
+    auto at = now.cursor();
+    CHECK(at.index() == 500);
+    std::uint64_t index = 0;
+    for (at.first(); at.valid(); at.next()) {
+        if (at.index() != index++) FAIL("index of " << at.key());
+    }
+    CHECK(index == 500);
+    CHECK(coppice::cursor().index() == 0);
+}
+
+TEST_CASE("a range is split into even pieces that hold each entry once and in order") {
+    std::map<std::string, std::string> model;
+    auto const now = filled(model).read();
+    std::set<std::pair<std::uint64_t, std::size_t>> seen;
+    for (auto const& whole : {now.all(), now.range("k1", "k3"), now.prefix("k49"),
+                              now.range_from("k9"), now.range(excluding("k250"), including("k251")),
+                              now.range("x", "y"), now.range("k3", "k1")}) {
+        auto const keys = keys_of(whole);
+        REQUIRE(whole.count() == keys.size());
+        for (std::size_t const parts : {1U, 2U, 3U, 7U, 12U, 499U, 500U, 501U, 100'000U}) {
+            std::vector<std::string> together;
+            auto const pieces = whole.split(parts);
+            CHECK(pieces.size() == std::min(parts, keys.size()));
+            for (auto const& piece : pieces) {
+                CHECK(piece.count() >= keys.size() / parts);
+                CHECK(piece.count() <= (keys.size() + parts - 1) / parts);
+                auto const some = keys_of(piece);
+                CHECK(some.size() == piece.count());
+                together.insert(together.end(), some.begin(), some.end());
+            }
+            CHECK(together == keys);
+            seen.emplace(keys.size(), pieces.size());
+        }
+    }
+    CHECK(seen.size() == 20); // distinct numbers of entries and pieces
 }

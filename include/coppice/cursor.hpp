@@ -9,13 +9,16 @@
 #include <coppice/assert.hpp>
 #include <coppice/store/revision.hpp>
 #include <coppice/tree/cursor.hpp>
+#include <coppice/tree/rank.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
 #include <optional>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace coppice::inline COPPICE_ABI {
 
@@ -57,6 +60,12 @@ class [[nodiscard]] cursor {
     void next() { at_.next(); }
     /// To the previous entry; from the first to the end, from the end to the last.
     void prev() { at_.prev(); }
+
+    /// How many entries of the snapshot come before it; at the end, all. O(height) nodes.
+    [[nodiscard]] std::uint64_t index() const {
+        if (valid()) return tree::rank(*state_, state_->user(), key());
+        return state_ ? state_->user().root.entries : 0;
+    }
 
     /// Do both stand at the same entry, or both at the end?
     friend bool operator==(cursor const& a, cursor const& b) noexcept { return a.at_ == b.at_; }
@@ -180,6 +189,31 @@ class [[nodiscard]] entry_range : public basic_entry_range<false> {
         rbegin.prev();
         rend.prev();
         return {reverse_entry_iterator(rbegin), reverse_entry_iterator(rend)};
+    }
+
+    /// How many entries it has. O(height) nodes, whatever the number.
+    [[nodiscard]] std::uint64_t count() const { return last_.index() - first_.index(); }
+
+    /// The same entries as ranges that follow each other, for threads to work on side by side.
+    /// Their numbers of entries differ by one at most. O(parts * height) nodes.
+    /// @param parts how many are wanted, at least 1; fewer come where there are fewer entries, none
+    ///   where there is none
+    [[nodiscard]] std::vector<entry_range> split(std::size_t parts) const {
+        COPPICE_ASSERT(parts != 0);
+        auto end_index = first_.index();
+        auto const entries = last_.index() - end_index;
+        auto const pieces = std::min<std::uint64_t>(parts, entries);
+        std::vector<entry_range> result;
+        result.reserve(static_cast<std::size_t>(pieces));
+        auto begin = first_;
+        for (std::uint64_t i = 0; i < pieces; ++i) {
+            end_index += entries / pieces + (i < entries % pieces ? 1 : 0);
+            auto end = begin;
+            end.seek_nth(end_index);
+            result.push_back({begin, end});
+            begin = std::move(end);
+        }
+        return result;
     }
 
   private:
