@@ -79,7 +79,7 @@ TEST_CASE("a process that becomes another program gives the lock back, and its c
     auto const reports = holder.next_reports();
     REQUIRE(reports.size() == 1);
     CHECK(holder.next_reports().empty()); // its end of the pipe is closed: it is that program now
-    auto txn = db.write_for(10s);
+    auto txn = db.write_for(60s);
     REQUIRE(txn);
     CHECK_FALSE(txn->get("half"));
     txn->put("after", "it");
@@ -104,7 +104,7 @@ TEST_CASE("a program that is started within a transaction has nothing of it, and
     db.reset();
     child next([&](reporter const&) {
         database own(here / "db", bank::chosen());
-        auto later = own.write_for(10s);
+        auto later = own.write_for(60s);
         if (!later) ::_exit(4);
         later->put("b", "2");
         later->commit();
@@ -138,7 +138,7 @@ TEST_CASE("programs that other threads start while files are opened keep nobody 
     CHECK(inherited < 10);
     child next([&](reporter const&) {
         database own(here / "db", bank::chosen());
-        auto txn = own.write_for(10s);
+        auto txn = own.write_for(60s);
         if (!txn) ::_exit(4);
         txn->put("after", "them");
         txn->commit();

@@ -198,9 +198,9 @@ TEST_CASE("the lock of a killed process is free") {
     auto const begin = clock::now();
     CHECK_FALSE(try_lock(here / "a", 60ms));
     CHECK(clock::now() - begin >= 60ms);
-    CHECK(clock::now() - begin < 2s);
+    CHECK(clock::now() - begin < 60s);
     holder.signal(SIGKILL);
-    CHECK(try_lock(here / "a", 1s));
+    CHECK(try_lock(here / "a", 60s));
 }
 
 TEST_CASE("a timeout on the file gives the turn back") {
