@@ -170,21 +170,19 @@ template <storage::medium Medium> class basic_database {
     // ---- care ------------------------------------------------------------------------------
 
     /// Rewrites the database densely, without its history, into a fresh file that takes the place
-    /// of the old one. Snapshots go on; writers wait meanwhile, readers do not.
+    /// of the old one. Snapshots, readers and writers go on; writers wait only at the end, while
+    /// the last of their commits are taken over. One compaction at a time: another one waits.
     /// @param hooks a filter that drops entries, a report of progress that can stop it, how long to
-    ///   wait for another writer
-    /// @return false if it was stopped, or another writer was not done in time; then nothing has
-    ///   changed
+    ///   wait for a writer or another compaction
+    /// @return false if it was stopped, or somebody was not done in time; then nothing has changed
+    /// @throws as `write`, errc::would_deadlock within a compaction of this thread, and errno of
+    ///   the system; then nothing has changed
     bool compact(compaction_hooks const& hooks = {}) {
         bool done = false;
-        guarded([&] {
-            storage::deadline until;
-            if (hooks.longest_wait) until = deadline_after(*hooks.longest_wait);
-            auto const session = store::writer<Medium>::acquire(shared(), until);
-            done = session && store::compact(*session, hooks);
-        });
+        guarded([&] { done = store::compact(shared(), hooks); });
         return done;
     }
+
     // ---- copies ----------------------------------------------------------------------------
 
     /// Copies the newest commit, with the history before it, to a new file, while others read and

@@ -16,6 +16,7 @@
 #include <chrono>
 #include <cstdint>
 #include <future>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -82,14 +83,14 @@ struct bench {
     gated_database db;
 };
 
-/// Rule R3: is no slot written while a sync is under way?
+/// Rule R3: is no slot of a file written while a sync of it is under way?
 [[nodiscard]] bool slots_are_frozen(std::vector<gated::entry> const& log) {
-    bool under_way = false;
+    std::set<std::uint64_t> under_way;
     for (auto const& each : log) {
-        if (each.what == step::sync_begins) under_way = true;
-        if (each.what == step::sync_ends) under_way = false;
+        if (each.what == step::sync_begins) under_way.insert(each.inode);
+        if (each.what == step::sync_ends) under_way.erase(each.inode);
         auto const slot = each.what == step::write && each.offset < format::data_begin_offset;
-        if (slot && under_way) return false;
+        if (slot && under_way.contains(each.inode)) return false;
     }
     return true;
 }

@@ -85,6 +85,18 @@ std::map<std::string, history> histories() {
         by.commit(changes_of_round(5), sync);
         by.close();
     });
+    all["compaction beside commits"] = told_by(crash::tiny(), [](scribe& by) {
+        by.commit(changes_of_round(1), sync);
+        by.commit(changes_of_round(2), lazy);
+        unsigned number = 2;
+        by.compact({}, [&] {
+            ++number;
+            by.commit(changes_of_round(number), number % 2 == 0 ? lazy : sync);
+        });
+        by.commit(changes_of_round(++number), lazy);
+        by.compact({}, [&] { by.commit(changes_of_round(++number), lazy); });
+        by.close();
+    });
     all["opened again"] = told_by(crash::tiny(), [](scribe& by) {
         for (unsigned number = 1; number < 6; ++number) {
             by.commit(changes_of_round(number), number % 2 == 0 ? sync : lazy);

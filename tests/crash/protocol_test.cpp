@@ -162,7 +162,11 @@ void work(crash::scribe& by, std::uint64_t seed, unsigned steps) {
         }
         changes.emplace_back("step", std::to_string(i));
         by.commit(changes, ways[dice.below(3)]);
-        if (dice.below(12) == 0) by.compact();
+        if (dice.below(12) == 0) {
+            by.compact({}, [&] {
+                by.commit({{"beside", std::string(dice.below(300), 'v')}}, ways[dice.below(3)]);
+            });
+        }
         if (dice.below(12) == 0) by.sync();
         if (dice.below(12) == 0) {
             by.close();

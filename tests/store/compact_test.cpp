@@ -8,11 +8,15 @@
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <chrono>
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
 using namespace coppice;
@@ -153,20 +157,26 @@ TEST_CASE("a compacted tree is dense") {
     CHECK(db.check().leaf_fill(db.stats().nodes) > 0.95);
 }
 
-TEST_CASE("a compaction syncs what is lazy, then the fresh file, renames it, and syncs the name") {
-    // Without the first sync a reader could be shown, under the new name, a commit that a power cut
-    // takes back together with that name. Simulated crashes found it.
+TEST_CASE("a compaction syncs the fresh file, what is lazy, the rest, and renames it") {
+    // Without the sync of what is lazy a reader could be shown, under the new name, a commit that a
+    // power cut takes back together with that name. Simulated crashes found it.
     faulty::medium medium;
     basic_database<faulty::medium> db(medium, proving::tiny());
     grow(db);
+    auto const before = medium.open(storage::access::read_only)->identity().inode;
     medium.told().begin_anew();
     CHECK(db.compact());
     std::vector<call> order;
+    std::vector<std::uint64_t> synced;
     for (auto const& each : medium.told().log) {
         if (each.what != call::write && each.what != call::discard) order.push_back(each.what);
+        if (each.what == call::sync) synced.push_back(each.inode);
     }
-    CHECK(order ==
-          std::vector<call>{call::sync, call::fresh, call::sync, call::rename, call::sync_name});
+    CHECK(order == std::vector<call>{call::fresh, call::sync, call::sync, call::sync, call::rename,
+                                     call::sync_name});
+    // The first one, of all that was copied, is not under the lock, so that the last one is short.
+    auto const fresh = medium.open(storage::access::read_only)->identity().inode;
+    CHECK(synced == std::vector<std::uint64_t>{fresh, before, fresh});
     auto const& log = medium.told().log;
     auto const renamed = std::find_if(log.begin(), log.end(),
                                       [](auto const& each) { return each.what == call::rename; });
@@ -189,7 +199,7 @@ TEST_CASE("whatever call of a compaction fails, the database is whole, and works
                 break;
             }
             ++tried;
-            auto const of_old_file = what == call::sync_name || (what == call::sync && n == 0);
+            auto const of_old_file = what == call::sync_name || (what == call::sync && n == 1);
             CHECK(kind == (of_old_file ? errc::sync_failed : errc::io_failed));
             CHECK_FALSE(medium.discard_fresh());
             proving::must_hold(db->read(), model);
@@ -228,4 +238,227 @@ TEST_CASE("a compaction whose question for a size fails has happened, or has thr
         CHECK(db.get("dropped").has_value() == kind.has_value());
         if (failures == 0) break;
     }
+}
+
+// ---- beside writers --------------------------------------------------------------------------
+
+namespace {
+
+/// Changes both a database and what it ought to hold: entries of all lengths put and erased.
+template <typename Database>
+void change_both(Database& db, content& model, workbench::dice& dice, std::size_t most_bytes) {
+    constexpr std::uint64_t keys = 400;
+    auto const how = dice.below(3) == 0 ? durability::sync : durability::lazy;
+    db.update(
+        [&](auto& txn) {
+            for (auto i = 1 + dice.below(6); i != 0; --i) {
+                auto const key = proving::numbered("k", dice.below(keys));
+                if (dice.below(3) == 0) {
+                    txn.erase(key);
+                    model.erase(key);
+                } else {
+                    model[key] = proving::noise(dice.below(most_bytes), dice.next());
+                    txn.put(key, model[key]);
+                }
+            }
+        },
+        how);
+}
+
+/// What a filter of the tests keeps: about two thirds, by key and value.
+bool keeps(std::string_view key, std::string_view value) {
+    return (static_cast<unsigned char>(key.back()) + value.size()) % 3 != 0;
+}
+
+} // namespace
+
+TEMPLATE_TEST_CASE("what is committed while a compaction copies is in the new file", "", in_file,
+                   in_memory) {
+    for (std::uint64_t seed = 0; seed < 25; ++seed) {
+        INFO("seed " << seed);
+        workbench::dice dice(seed);
+        test_database<TestType> on;
+        auto model = grow(*on);
+        auto other = on.another();
+        auto const is_filtered = seed % 2 == 1;
+        auto const before = on->stats().generation;
+        unsigned reports = 0;
+        compaction_hooks hooks;
+        hooks.progress = [&](auto done, auto all) {
+            CHECK(done <= all);
+            ++reports;
+            for (auto i = dice.below(4); i != 0; --i) {
+                change_both(dice.below(2) == 0 ? *on : other, model, dice, 3000);
+            }
+            return true;
+        };
+        if (is_filtered) hooks.keep = keeps;
+        CHECK(on->compact(hooks));
+        CHECK(reports >= 3);
+        if (is_filtered) {
+            std::erase_if(model, [](auto const& e) { return !keeps(e.first, e.second); });
+        }
+        proving::must_hold(on->read(), model);
+        proving::must_hold(other.read(), model);
+        CHECK(on->stats().generation == before + 1);
+        CHECK(on->stats().commits == 1);
+        CHECK(on->stats().durable == on->stats().newest);
+        change_both(other, model, dice, 100);
+        on.reopen();
+        proving::must_hold(on->read(), model);
+    }
+}
+
+TEST_CASE("a compaction keeps the id of a commit that was made while it copied") {
+    memory_database db;
+    db.update([](auto& txn) { txn.put("a", "1"); });
+    bool once = false;
+    CHECK(db.compact({.progress = [&](auto, auto) {
+        if (!std::exchange(once, true)) db.update([](auto& txn) { txn.put("b", "2"); }, {}, "note");
+        return true;
+    }}));
+    auto const now = db.read();
+    CHECK(now.id() == commit_id{3});
+    CHECK(now.note() == "note");
+}
+
+TEST_CASE("a writer that is never behind does not keep a compaction from its end") {
+    // Each report is answered with more than what a round may leave.
+    memory_database db;
+    content model = proving::numbered_entries(100);
+    db.update([&](auto& txn) { txn.load(model); });
+    std::uint64_t reports = 0;
+    std::size_t size_bytes = std::size_t{9} << 18U;
+    auto const add = [&](auto, auto) {
+        auto const key = proving::numbered("fast", ++reports);
+        model[key] = proving::noise(size_bytes, reports);
+        size_bytes -= std::size_t{1} << 14U; // each round has a little less to do
+        db.update([&](auto& txn) { txn.put(key, model[key]); }, durability::lazy);
+        return true;
+    };
+    CHECK(db.compact({.progress = add}));
+    CHECK(reports <= 12);
+    CHECK(reports > 5);
+    proving::must_hold(db.read(), model);
+    // One that is faster than the rounds is made to wait at once.
+    reports = 0;
+    auto const add_more = [&](auto done, auto all) {
+        size_bytes += std::size_t{1} << 18U;
+        return add(done, all);
+    };
+    CHECK(db.compact({.progress = add_more}));
+    CHECK(reports <= 4);
+    proving::must_hold(db.read(), model);
+}
+
+TEMPLATE_TEST_CASE("a writer leaves the file of a compaction that lives and removes a dead one", "",
+                   in_file, in_memory) {
+    test_database<TestType> on;
+    auto model = grow(*on);
+    auto place = on.place().medium();
+    auto const put = [&](std::string const& key) {
+        auto other = on.another();
+        other.update([&](auto& txn) { txn.put(key, "v"); });
+        model[key] = "v";
+    };
+    static_cast<void>(place.fresh()); // as a process that died has left it
+    put("after a death");
+    CHECK_FALSE(place.companion());
+    unsigned reports = 0;
+    CHECK(on->compact({.progress = [&](auto, auto) {
+        CHECK(place.companion());
+        put("beside it " + std::to_string(++reports));
+        std::thread([&] { put("beside it in a thread " + std::to_string(reports)); }).join();
+        CHECK(place.companion());
+        return true;
+    }}));
+    CHECK_FALSE(place.companion());
+    proving::must_hold(on->read(), model);
+}
+
+TEMPLATE_TEST_CASE("a compaction notices that its file was taken away", "", in_file, in_memory) {
+    test_database<TestType> on;
+    auto const model = grow(*on);
+    auto place = on.place().medium();
+    auto const before = on->stats();
+    bool again = false;
+    auto const take_away = [&](auto, auto) {
+        static_cast<void>(place.discard_fresh());
+        if (again) static_cast<void>(place.fresh()); // which is then not the compaction's to remove
+        return true;
+    };
+    for (int round = 0; round < 2; ++round) {
+        CHECK(kind_of([&] { on->compact({.progress = take_away}); }) == errc::io_failed);
+        CHECK(place.companion().has_value() == again);
+        again = true;
+    }
+    CHECK(on->stats().generation == before.generation);
+    proving::must_hold(on->read(), model);
+    CHECK(on->compact());
+    CHECK_FALSE(place.companion());
+}
+
+TEMPLATE_TEST_CASE("a database that is replaced while it is compacted stays replaced", "", in_file,
+                   in_memory) {
+    test_database<TestType> on;
+    auto const model = grow(*on);
+    bool once = false;
+    auto const replace = [&](auto, auto) {
+        if (std::exchange(once, true)) return true;
+        auto chosen = on.chosen();
+        chosen.create = create::replace;
+        auto fresh = on.another(std::move(chosen));
+        fresh.update([](auto& txn) { txn.put("new", "one"); });
+        return true;
+    };
+    CHECK(kind_of([&] { on->compact({.progress = replace}); }) == errc::file_replaced);
+    CHECK_FALSE(on.place().medium().companion());
+    proving::must_hold(on->read(), model); // readers stay
+    on.reopen();
+    proving::must_hold(on->read(), {{"new", "one"}});
+}
+
+TEMPLATE_TEST_CASE("there is one compaction at a time", "", in_file, in_memory) {
+    test_database<TestType> on;
+    auto const model = grow(*on);
+    auto other = on.another();
+    unsigned tried = 0;
+    CHECK(on->compact({.progress = [&](auto, auto) {
+        CHECK(kind_of([&] { other.compact(); }) == errc::would_deadlock);
+        std::thread([&] {
+            compaction_hooks hooks;
+            hooks.longest_wait = std::chrono::nanoseconds(0);
+            tried += other.compact(hooks) ? 100U : 1U;
+        }).join();
+        return true;
+    }}));
+    CHECK(tried >= 1);
+    CHECK(tried < 100);
+    proving::must_hold(other.read(), model);
+    CHECK(other.compact());
+    CHECK(on->stats().generation == 3);
+    CHECK(kind_of([&] {
+              options chosen;
+              chosen.read_only = true;
+              on.another(chosen).compact();
+          }) == errc::read_only);
+}
+
+TEMPLATE_TEST_CASE("a compaction that a writer keeps waiting at its end is undone", "", in_file,
+                   in_memory) {
+    test_database<TestType> on;
+    auto const model = grow(*on);
+    std::optional<typename test_database<TestType>::transaction> held;
+    compaction_hooks hooks;
+    hooks.longest_wait = std::chrono::milliseconds(1);
+    hooks.progress = [&](auto done, auto all) {
+        if (done == all && !held) std::thread([&] { held.emplace(on->write()); }).join();
+        return true;
+    };
+    CHECK_FALSE(on->compact(hooks));
+    CHECK_FALSE(on.place().medium().companion());
+    held.reset();
+    CHECK(on->stats().generation == 1);
+    proving::must_hold(on->read(), model);
+    CHECK(on->compact());
 }

@@ -53,9 +53,11 @@ class turning_medium : public storage::memory_medium {
     using lock_type = turning_lock;
     [[nodiscard]] std::shared_ptr<turning_lock> lock() const { return lock_; }
     [[nodiscard]] std::shared_ptr<turning_lock> reader_lock() const { return lock_; }
+    [[nodiscard]] std::shared_ptr<turning_lock> compaction_lock() const { return second_; }
 
   private:
     std::shared_ptr<turning_lock> lock_ = std::make_shared<turning_lock>();
+    std::shared_ptr<turning_lock> second_ = std::make_shared<turning_lock>();
 };
 
 } // namespace

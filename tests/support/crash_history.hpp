@@ -157,8 +157,13 @@ class scribe {
         told_.promise(done(), told_.newest_id(), true);
     }
     /// Compacts. @param dropped a key that the filter leaves out, or nothing
-    void compact(std::string const& dropped = {}) {
+    /// @param meanwhile what is done beside it, again and again; not with a filter
+    void compact(std::string const& dropped = {}, std::function<void()> const& meanwhile = {}) {
         coppice::compaction_hooks hooks;
+        hooks.progress = [&](std::uint64_t, std::uint64_t) {
+            if (meanwhile) meanwhile();
+            return true;
+        };
         if (!dropped.empty()) {
             hooks.keep = [&](std::string_view key, std::string_view) { return key != dropped; };
             auto state = told_.newest();

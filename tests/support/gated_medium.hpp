@@ -26,6 +26,7 @@ namespace gated {
 enum class step : std::uint8_t { write, sync_begins, sync_ends };
 struct entry {
     step what{};
+    std::uint64_t inode = 0;
     std::uint64_t offset = 0;
     std::uint64_t end_offset = 0;
 };
@@ -33,13 +34,13 @@ struct entry {
 /// What stands between the program and the device. Shared by all handles.
 class gate {
   public:
-    void write(std::uint64_t offset, std::uint64_t size_bytes) {
+    void write(std::uint64_t inode, std::uint64_t offset, std::uint64_t size_bytes) {
         std::scoped_lock const guard(mutex_);
-        log_.push_back({step::write, offset, offset + size_bytes});
+        log_.push_back({step::write, inode, offset, offset + size_bytes});
     }
-    void sync() {
+    void sync(std::uint64_t inode) {
         std::unique_lock guard(mutex_);
-        log_.push_back({step::sync_begins, 0, 0});
+        log_.push_back({step::sync_begins, inode, 0, 0});
         ++waiting_;
         changed_.notify_all();
         changed_.wait(guard, [this] { return !closed_ || may_pass_ != 0; });
@@ -50,7 +51,7 @@ class gate {
             guard.lock();
         }
         --waiting_;
-        log_.push_back({step::sync_ends, 0, 0});
+        log_.push_back({step::sync_ends, inode, 0, 0});
         if (std::exchange(fails_, false)) {
             throw coppice::error(std::make_error_code(std::errc::io_error), "a planned failure");
         }
@@ -115,10 +116,10 @@ class storage {
         return inner_->read(offset, buffer);
     }
     void write(std::uint64_t offset, coppice::bytes data) {
-        gate_->write(offset, data.size());
+        gate_->write(identity().inode, offset, data.size());
         inner_->write(offset, data);
     }
-    void sync() { gate_->sync(); }
+    void sync() { gate_->sync(identity().inode); }
     void truncate(std::uint64_t size_bytes) { inner_->truncate(size_bytes); }
     [[nodiscard]] coppice::storage::mapped_view map(std::uint64_t size_bytes) const {
         return inner_->map(size_bytes);

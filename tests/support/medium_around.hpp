@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -27,6 +28,9 @@ template <typename Storage, coppice::storage::medium Inner> class medium_around 
     void replace(Storage const& fresh) { inner_.replace(fresh.inner()); }
     void sync_name() { inner_.sync_name(); }
     [[nodiscard]] bool discard_fresh() { return inner_.discard_fresh(); }
+    [[nodiscard]] std::optional<coppice::storage::file_identity> companion() const {
+        return inner_.companion();
+    }
     [[nodiscard]] coppice::storage::standing compare(Storage const& opened) const {
         return inner_.compare(opened.inner());
     }
@@ -34,6 +38,7 @@ template <typename Storage, coppice::storage::medium Inner> class medium_around 
     [[nodiscard]] std::shared_ptr<lock_type> lock() { return inner_.lock(); }
     [[nodiscard]] std::shared_ptr<lock_type> reader_lock() { return inner_.reader_lock(); }
     [[nodiscard]] std::uint64_t random() { return inner_.random(); }
+    [[nodiscard]] std::shared_ptr<lock_type> compaction_lock() { return inner_.compaction_lock(); }
     [[nodiscard]] std::string const& path() const noexcept { return inner_.path(); }
 
   protected:

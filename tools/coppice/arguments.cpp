@@ -256,7 +256,8 @@ void add_writing_verbs(CLI::App& all, arguments& to) {
     add_wait(replay, to);
     replay.footer(std::string(replay_footer));
 
-    auto& compact = add_verb(all, to, "compact", "rewrites the database without its history");
+    auto& compact = add_verb(all, to, "compact",
+                             "rewrites the database without its history, while others go on");
     add_wait(compact, to);
 }
 

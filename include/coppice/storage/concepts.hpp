@@ -141,13 +141,15 @@ concept writer_lock = requires(L& l, L const& c, deadline until, std::thread::id
 /// |                     |              | the file at the path, if any                          |
 /// | `m.replace(fresh)`  | `void`       | the path names `fresh` from now on (rename)           |
 /// | `m.sync_name()`     | `void`       | on return the name itself is on the device            |
-/// | `m.discard_fresh()` | `bool`       | removes a leftover of a killed process; true if there |
-/// |                     |              | was one. REQUIRES: the lock is held                   |
+/// | `m.discard_fresh()` | `bool`       | removes the companion; true if there was one          |
+/// | `m.companion()`     | optional     | which file the companion is, if there is one          |
 /// | `m.compare(s)`      | `standing`   | is the path still that file?                          |
 /// | `m.remove()`        | `bool`       | removes the file at the path; false if missing        |
 /// | `m.lock()`          | shared_ptr   | the lock, opened for writing; made if missing.        |
 /// |                     | to a lock    | Throws `lock_unusable`, `second_copy`                 |
 /// | `m.reader_lock()`   | or null      | the lock for its live page only; makes nothing        |
+/// | `m.compaction_lock()`| shared_ptr  | another lock of the same kind, without a live page of |
+/// |                     | to a lock    | its own meaning: whoever compacts holds it            |
 /// | `m.random()`        | `uint64_t`   | 64 random bits, for uuids and nonces                  |
 /// | `m.path()`          | `string`     | for messages                                          |
 // clang-format on
@@ -159,10 +161,12 @@ concept medium = storage<typename M::storage_type> && writer_lock<typename M::lo
     { m.replace(s) } -> std::same_as<void>;
     { m.sync_name() } -> std::same_as<void>;
     { m.discard_fresh() } -> std::same_as<bool>;
+    { m.companion() } -> std::same_as<std::optional<file_identity>>;
     { m.compare(s) } -> std::same_as<standing>;
     { m.remove() } -> std::same_as<bool>;
     { m.lock() } -> std::same_as<std::shared_ptr<typename M::lock_type>>;
     { m.reader_lock() } -> std::same_as<std::shared_ptr<typename M::lock_type>>;
+    { m.compaction_lock() } -> std::same_as<std::shared_ptr<typename M::lock_type>>;
     { m.random() } -> std::same_as<std::uint64_t>;
     { c.path() } -> std::same_as<std::string const&>;
 };

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/storage/file_medium.hpp: the place of a database in a file system; models `medium`.
-// Owns: the folder, and the names in it: the file, `<name>.lock`, `<name>.compact`.
+// Owns: the folder, and the names in it: the file, `<name>.lock`, `<name>.compact`,
+//   `<name>.lock2`.
 // Invariants: the path is resolved once, and everything is done relative to the open folder.
 //   Nothing but a plain file is ever opened, written over or removed, no link is followed, and
 //   nothing waits. Copies share everything.
@@ -82,8 +83,7 @@ class file_medium {
     }
 
     void replace(file_storage const& fresh) {
-        auto const found = status_of_name(place_->fresh_name);
-        if (!found || posix::identity_of(*found) != fresh.identity()) {
+        if (companion() != fresh.identity()) {
             posix::fail(ENOENT, "the fresh file was taken away", path());
         }
         posix::rename_at(folder(), place_->fresh_name, place_->name, path());
@@ -92,6 +92,10 @@ class file_medium {
     void sync_name() { posix::sync_directory(folder(), path()); }
 
     [[nodiscard]] bool discard_fresh() { return remove_plain(place_->fresh_name); }
+    [[nodiscard]] std::optional<file_identity> companion() const {
+        auto const found = status_of_name(place_->fresh_name);
+        return found ? std::optional(posix::identity_of(*found)) : std::nullopt;
+    }
 
     [[nodiscard]] standing compare(file_storage const& opened) const {
         auto const found = status_of_name(place_->name);
@@ -103,10 +107,13 @@ class file_medium {
     [[nodiscard]] bool remove() { return remove_plain(place_->name); }
 
     [[nodiscard]] std::shared_ptr<path_lock> lock() {
-        return path_lock::for_writing(lock_file(), status_of_name(place_->name));
+        return path_lock::for_writing(lock_file(".lock"), status_of_name(place_->name));
     }
     [[nodiscard]] std::shared_ptr<path_lock> reader_lock() {
-        return path_lock::for_reading(lock_file());
+        return path_lock::for_reading(lock_file(".lock"));
+    }
+    [[nodiscard]] std::shared_ptr<path_lock> compaction_lock() {
+        return path_lock::for_writing(lock_file(".lock2"), status_of_name(place_->name));
     }
 
     [[nodiscard]] std::uint64_t random() { return random_bits(); }
@@ -123,8 +130,8 @@ class file_medium {
     };
 
     [[nodiscard]] int folder() const noexcept { return place_->folder->get(); }
-    [[nodiscard]] lock_place lock_file() const {
-        return {place_->folder, place_->name + ".lock", place_->path + ".lock"};
+    [[nodiscard]] lock_place lock_file(char const* suffix) const {
+        return {place_->folder, place_->name + suffix, place_->path + suffix};
     }
     [[nodiscard]] std::optional<struct stat> status_of_name(std::string const& name) const {
         return posix::status_at(folder(), name, path());

@@ -20,6 +20,7 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -109,6 +110,11 @@ class memory_medium {
         return std::exchange(place_->fresh, nullptr) != nullptr;
     }
 
+    [[nodiscard]] std::optional<file_identity> companion() const {
+        std::lock_guard const guard(place_->mutex);
+        return place_->fresh ? std::optional(place_->fresh->identity()) : std::nullopt;
+    }
+
     [[nodiscard]] standing compare(memory_storage const& opened) const {
         std::lock_guard const guard(place_->mutex);
         if (!place_->named) return standing::missing;
@@ -122,6 +128,7 @@ class memory_medium {
 
     [[nodiscard]] std::shared_ptr<memory_lock> lock() { return place_->lock; }
     [[nodiscard]] std::shared_ptr<memory_lock> reader_lock() { return place_->lock; }
+    [[nodiscard]] std::shared_ptr<memory_lock> compaction_lock() { return place_->compaction; }
     [[nodiscard]] std::uint64_t random() { return random_bits(); }
     [[nodiscard]] std::string const& path() const noexcept { return place_->path; }
 
@@ -131,6 +138,7 @@ class memory_medium {
         std::shared_ptr<memory_storage> named;
         std::shared_ptr<memory_storage> fresh;
         std::shared_ptr<memory_lock> lock = std::make_shared<memory_lock>();
+        std::shared_ptr<memory_lock> compaction = std::make_shared<memory_lock>();
         std::string path = "(memory)";
     };
 

@@ -1,24 +1,25 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// coppice/store/compact.hpp: the newest state, written densely into a fresh file.
-// Owns: the copy (cursor in, builder out), and the order: everything synced, then the rename, then
-//   the sync of the name, then readers and writers move over.
+// coppice/store/compact.hpp: the newest state, written densely into a fresh file beside writers.
+// Owns: who may compact, how often it catches up before it takes the lock, and the order at the
+//   end: everything synced, then the rename, then the sync of the name, then readers and writers
+//   move over.
 // Invariant: until the rename the database is untouched; a failure leaves no companion file
-//   behind. The commit keeps its id, unless the filter dropped entries: that is a new commit.
+//   behind. The lock of compactions is held throughout, that of writers only while the companion is
+//   made and at the end. The commit keeps its id, unless the filter dropped entries: that is a new
+//   commit.
 
 #include <coppice/error.hpp>
 #include <coppice/storage/concepts.hpp>
-#include <coppice/store/appended_source.hpp>
-#include <coppice/store/appender.hpp>
+#include <coppice/storage/held_lock.hpp>
+#include <coppice/store/fresh_copy.hpp>
 #include <coppice/store/writer.hpp>
-#include <coppice/tree/builder.hpp>
-#include <coppice/tree/cursor.hpp>
 
-#include <array>
+#include <algorithm>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -27,11 +28,15 @@ namespace coppice::inline COPPICE_ABI::store {
 
 /// What a compaction may be told.
 struct compaction_hooks {
-    /// Is an entry kept? Empty keeps all. The value is whole, also where it is large.
+    /// Is an entry kept? Empty keeps all. The value is whole, also where it is large. It is asked
+    /// once more for what is changed meanwhile, at the end under the writers' lock, so it must not
+    /// write.
     std::function<bool(std::string_view key, std::string_view value)> keep = {};
-    /// Called now and then with entries done and in all; false ends the compaction undone.
+    /// Called now and then with entries done and in all, never under the writers' lock; false ends
+    /// the compaction undone.
     std::function<bool(std::uint64_t done, std::uint64_t all)> progress = {};
-    /// How long it may wait for another writer; empty waits for ever.
+    /// How long it may wait for another compaction, and each time for a writer; empty waits for
+    /// ever.
     std::optional<std::chrono::nanoseconds> longest_wait = {};
 };
 
@@ -40,89 +45,175 @@ namespace detail {
 /// Thrown inside, when `progress` says stop.
 struct compaction_stopped {};
 
-/// Copies one tree into a fresh file.
-template <storage::storage Storage>
-[[nodiscard]] tree_ref copy_tree(revision const& from, tree_ref const& tree, appender<Storage>& to,
-                                 Storage const& storage, compaction_hooks const& hooks) {
-    appended_source<Storage> const source(nullptr, to, storage);
-    tree::builder builder(source, to, from.image().header.nodes);
-    tree::cursor<revision> cursor(from, tree);
-    std::uint64_t done = 0;
-    constexpr std::uint64_t report_every = 4096;
-    for (cursor.first(); cursor.valid(); cursor.next()) {
-        if (done++ % report_every == 0 && hooks.progress &&
-            !hooks.progress(done - 1, tree.root.entries)) {
-            throw compaction_stopped{};
-        }
-        auto stored = cursor.value();
-        if (hooks.keep && !hooks.keep(cursor.key(), from.value(stored))) continue;
-        std::array<std::byte, format::extent_ref::encoded_bytes> reference{};
-        if (stored.out_of_line) {
-            to.add_extent(from.value(stored)).encode(reference.data());
-            stored.raw = as_text(reference);
-        }
-        builder.add(cursor.key(), stored);
-    }
-    if (hooks.progress) static_cast<void>(hooks.progress(tree.root.entries, tree.root.entries));
-    return builder.finish();
+/// When a wait that begins now ends.
+[[nodiscard]] inline storage::deadline patience(compaction_hooks const& hooks) {
+    if (!hooks.longest_wait) return {};
+    return courtesy::clock::now() +
+           std::chrono::ceil<courtesy::clock::duration>(*hooks.longest_wait);
 }
 
-} // namespace detail
+/// One compaction. REQUIRES: the lock of compactions.
+template <storage::medium Medium> class compaction {
+  public:
+    compaction(std::shared_ptr<store<Medium>> owner, compaction_hooks const& hooks)
+        : owner_(std::move(owner)), hooks_(hooks) {}
+    compaction(compaction const&) = delete;
+    compaction& operator=(compaction const&) = delete;
+    /// Takes the companion away, unless it got its name or is not ours any more.
+    ~compaction() {
+        if (!fresh_) return;
+        try {
+            auto& medium = owner_->medium();
+            if (medium.companion() == fresh_->identity()) {
+                static_cast<void>(medium.discard_fresh());
+            }
+        } catch (error const&) { // the next writer finds that nobody lives who made it
+        }
+    }
 
-/// Rewrites the database into a fresh file that holds its newest state and nothing else.
-/// @param session the write lock, with nothing appended yet
-/// @return false if `progress` stopped it; then nothing has changed
-template <storage::medium Medium>
-bool compact(writer<Medium>& session, compaction_hooks const& hooks) {
-    // Until the new name is durable, a power cut brings the old file back: what readers see under
-    // the new name must be durable there.
-    auto& within = session.within();
-    within.sync();
-    auto& medium = session.owner().medium();
-    auto const base = within.newest();
-    auto fresh = medium.fresh();
-    try {
-        auto header = base->image().header;
+    /// @return false if it was stopped, or a writer was not done in time
+    [[nodiscard]] bool run() {
+        try {
+            if (!begin()) return false;
+            approach();
+            return finish();
+        } catch (compaction_stopped const&) {
+            return false;
+        }
+    }
+
+  private:
+    using storage_type = typename Medium::storage_type;
+
+    /// So much more in the old file is little enough to be caught up with under the lock.
+    static constexpr std::uint64_t little_bytes = std::uint64_t{1} << 20U;
+    /// While it copies, it does not leave more than this to one sync.
+    static constexpr std::uint64_t sync_every_bytes = std::uint64_t{8} << 20U;
+    /// A writer that is faster than this many rounds waits.
+    static constexpr unsigned most_rounds = 10;
+
+    /// Makes the companion: its name is the writers', who ask only then whether it has an owner.
+    [[nodiscard]] bool begin() {
+        auto const session = writer<Medium>::acquire(owner_, patience(hooks_));
+        if (!session) return false;
+        base_ = session->base();
+        fresh_ = owner_->medium().fresh();
+        return true;
+    }
+
+    /// Copies, and catches up until little is left or a round leaves as much as it found. All of it
+    /// is on the device then, and what is lazy as well, so that the last syncs are short.
+    void approach() {
+        auto header = base_->image().header;
         ++header.generation;
-        appender<typename Medium::storage_type> to(*fresh, format::data_begin_offset);
-        to.spill();
-        commit_record record = base->record();
-        record.system = detail::copy_tree(*base, base->system(), to, *fresh, {});
-        record.user = detail::copy_tree(*base, base->user(), to, *fresh, hooks);
-        to.flush();
-        if (record.user.root.entries != base->user().root.entries) {
-            record.commit_id = within.next_id();
-            record.time_us = std::max(session.owner().now_us(), record.time_us + 1);
+        auto const all = base_->user().root.entries;
+        auto const report = [&](std::uint64_t done) {
+            if (hooks_.progress && !hooks_.progress(done, all)) throw compaction_stopped{};
+        };
+        std::uint64_t synced_bytes = 0;
+        auto const copied = [&](std::uint64_t done) {
+            report(done);
+            // Who commits meanwhile shares the device, and would wait for all of it at once.
+            if (fresh_->size() < synced_bytes + sync_every_bytes) return;
+            fresh_->sync();
+            synced_bytes = fresh_->size();
+        };
+        copy_.emplace(fresh_, header, base_, copy_hooks{hooks_.keep, copied});
+        report(all);
+        fresh_->sync();
+        follow(report, all);
+        if (auto const session = writer<Medium>::acquire(owner_, patience(hooks_))) {
+            session->sync_beside();
+        }
+    }
+
+    template <typename Report> void follow(Report const& report, std::uint64_t all) {
+        auto before = ~std::uint64_t{0};
+        for (unsigned round = 0; round < most_rounds; ++round) {
+            auto const newest = owner_->current();
+            auto const behind = bytes_behind(*newest);
+            auto const is_little = behind == 0 || (round != 0 && behind <= little_bytes);
+            if (is_little || behind >= before) return;
+            copy_->catch_up(newest, {hooks_.keep, [&](std::uint64_t) { report(all); }});
+            fresh_->sync();
+            before = behind;
+        }
+    }
+
+    /// How much longer the file has become since the state that is copied: no less than what has
+    /// changed. @throws errc::file_replaced
+    [[nodiscard]] std::uint64_t bytes_behind(revision const& newest) const {
+        auto const& copied = *copy_->state();
+        if (newest.image().identity != copied.image().identity) {
+            throw error(errc::file_replaced, "the database was replaced while it was compacted",
+                        owner_->path());
+        }
+        return std::max(newest.limit_offset(), copied.limit_offset()) - copied.limit_offset();
+    }
+
+    /// Under the writers' lock: the last of it, and the name.
+    [[nodiscard]] bool finish() {
+        auto const session = writer<Medium>::acquire(owner_, patience(hooks_));
+        if (!session) return false;
+        auto& within = session->within();
+        // Until the new name is durable, a power cut brings the old file back: what readers see
+        // under the new name must be durable there.
+        within.sync();
+        auto const newest = within.newest();
+        static_cast<void>(bytes_behind(*newest));
+        copy_->catch_up(newest, {hooks_.keep, {}});
+        auto sealed =
+            copy_->seal(first_record(newest->record(), within.next_id()), within.next_slot());
+        within.check_undisturbed();
+        // All that may fail comes before the rename: a call that throws has changed nothing.
+        owner_->medium().replace(*fresh_);
+        fresh_.reset();
+        within.adopt(std::move(copy_->file()), sealed.second, sealed.first);
+        return true;
+    }
+
+    /// The record of the state that is newest, as the first one of a history.
+    [[nodiscard]] commit_record first_record(commit_record record, std::uint64_t next_id) const {
+        record.system = copy_->system();
+        if (copy_->user().root.entries != record.user.root.entries) {
+            record.commit_id = next_id;
+            record.time_us = std::max(owner_->now_us(), record.time_us + 1);
             record.note.clear();
         }
+        record.user = copy_->user();
         record.id_span = 0;
         record.begin_offset = format::data_begin_offset;
         record.data_summed = false;
         record.data_checksum = 0;
         record.previous = record.skip = {};
         record.index = 0;
-        record.nonce = medium.random();
-        auto const slot =
-            seal_fresh_file(*fresh, header, record, to.end_offset(), within.next_slot());
-        within.check_undisturbed();
-        // All that may fail comes before the rename: a call that throws has changed nothing.
-        auto file = recognise(fresh, session.owner().chosen().verify, session.owner().path());
-        auto const state = file.state(std::move(record), record_of(slot), slot.end_offset);
-        medium.replace(*fresh);
-        within.adopt(std::move(file), slot, state);
-        return true;
-    } catch (...) {
-        // After the rename there is no companion any more, and this does nothing.
-        try {
-            static_cast<void>(medium.discard_fresh());
-        } catch (error const&) { // the first failure is the one to tell
-        }
-        try {
-            throw;
-        } catch (detail::compaction_stopped const&) {
-            return false;
-        }
+        record.nonce = owner_->medium().random();
+        return record;
     }
+
+    std::shared_ptr<store<Medium>> owner_;
+    compaction_hooks const& hooks_;
+    revision_ptr base_;
+    std::shared_ptr<storage_type> fresh_;          // until it has its name
+    std::optional<fresh_copy<storage_type>> copy_; // its state keeps the old file until all is done
+};
+
+} // namespace detail
+
+/// Rewrites the database into a fresh file that holds its newest state and nothing else. Others
+/// write meanwhile, and wait while the last of their commits are taken over.
+/// @return false if `progress` stopped it, or somebody was not done in time; then nothing has
+///   changed
+template <storage::medium Medium>
+bool compact(std::shared_ptr<store<Medium>> const& owner, compaction_hooks const& hooks) {
+    writer<Medium>::require_writable(*owner);
+    // Never without a limit: who waits in the kernel to compact, while the one who does waits to
+    // write, would be a cycle to it.
+    constexpr std::chrono::hours for_ever{24 * 365};
+    auto const until = detail::patience(hooks).value_or(courtesy::clock::now() + for_ever);
+    auto const lock = owner->compaction_lock();
+    storage::held_lock const held(*lock, until);
+    return held.is_held() && detail::compaction<Medium>(owner, hooks).run();
 }
 
 } // namespace coppice::inline COPPICE_ABI::store

@@ -99,6 +99,13 @@ template <storage::medium Medium> class store {
     /// The newest state that this handle has shown, without looking for a newer one.
     [[nodiscard]] revision_ptr shown() const noexcept { return published_.load(); }
 
+    /// The lock of whoever compacts; made at first use.
+    [[nodiscard]] std::shared_ptr<lock_type> compaction_lock() {
+        std::scoped_lock const guard(reload_);
+        if (!compaction_lock_) compaction_lock_ = medium_.compaction_lock();
+        return compaction_lock_;
+    }
+
     /// The file that is open now. For the writer, and for those who only count.
     [[nodiscard]] file_type file() const {
         std::scoped_lock const guard(reload_);
@@ -206,12 +213,14 @@ template <storage::medium Medium> class store {
     Medium medium_;
     options options_;
     std::shared_ptr<lock_type> lock_;
+    std::shared_ptr<lock_type> compaction_lock_;
     std::uint64_t poison_count_ = 0;
     storage::turn turn_;
     std::weak_ptr<tenure<Medium>> tenure_;
     courtesy manners_{options_.longest_run};
     std::optional<recovery_info> recovery_;
-    mutable std::mutex reload_; // guards file_ and replaced_; taken for reading by nobody else
+    mutable std::mutex
+        reload_; // guards file_, replaced_, compaction_lock_; taken for reading by nobody else
     file_type file_;
     slot_pair seen_slots_;
     std::vector<replaced_file> replaced_;

@@ -12,6 +12,7 @@
 #include <coppice/error.hpp>
 #include <coppice/format/live_page.hpp>
 #include <coppice/storage/concepts.hpp>
+#include <coppice/storage/held_lock.hpp>
 #include <coppice/store/recovery.hpp>
 #include <coppice/store/slot_keeper.hpp>
 #include <coppice/store/store.hpp>
@@ -66,6 +67,11 @@ template <storage::medium Medium> class tenure {
     void prepare() {
         if (!prepared_) prepare(guard_type(mutex_));
     }
+    /// The same, where there is something to be made durable.
+    void prepare_to_sync() {
+        guard_type const guard(mutex_);
+        if (plan_.needed() || !slots_.all_durable()) prepare(guard);
+    }
     /// @throws errc::lock_lost unless the lock and the slots are still as this handle found or
     ///   wrote them
     void check_undisturbed();
@@ -110,6 +116,7 @@ template <storage::medium Medium> class tenure {
     };
 
     void examine();
+    void discard_leftover();
     void lead(guard_type& guard, durability how);
     void prepare(guard_type const& guard);
     void settle(guard_type& guard, std::uint64_t id, durability how);
@@ -190,11 +197,24 @@ template <storage::medium Medium> void tenure<Medium>::examine() {
     appended_ = {newest_, file_};
 }
 
+/// Removes what a compaction has left whose process has died. One that lives has its lock.
+template <storage::medium Medium> void tenure<Medium>::discard_leftover() {
+    auto& medium = owner_->medium();
+    if (!medium.companion()) return;
+    auto const lock = owner_->compaction_lock();
+    try {
+        storage::held_lock const held(*lock, courtesy::clock::now());
+        if (held.is_held()) static_cast<void>(medium.discard_fresh());
+    } catch (error const& e) {
+        if (e.kind() != errc::would_deadlock) throw; // this very thread compacts
+    }
+}
+
 template <storage::medium Medium> void tenure<Medium>::prepare(guard_type const& /*held*/) {
     if (prepared_) return;
     auto& medium = owner_->medium();
     owner_->lock()->check_held();
-    static_cast<void>(medium.discard_fresh());
+    discard_leftover();
     slots_.write_page(true);
     critical([&] {
         if (!slots_.name_synced()) {
@@ -295,8 +315,8 @@ void tenure<Medium>::make_newest(guard_type& guard, batch const& what) {
 }
 
 template <storage::medium Medium> void tenure<Medium>::sync() {
+    prepare_to_sync();
     guard_type guard(mutex_);
-    if (plan_.needed() || !slots_.all_durable()) prepare(guard);
     settle(guard, newest_->record().commit_id, durability::sync);
     // Whoever made it durable may have died before telling anybody.
     slots_.show(store_type::visible_of(*newest_));

@@ -43,17 +43,18 @@ template <storage::medium Medium> class writer {
     using storage_type = typename Medium::storage_type;
     using appender_type = appender<storage_type>;
 
+    /// @throws errc::read_only, errc::forked
+    static void require_writable(store_type const& of) {
+        if (of.chosen().read_only) throw error(errc::read_only, "a write transaction", of.path());
+        if (of.lock()->is_forked()) throw error(errc::forked, "a write transaction", of.path());
+    }
+
     /// Waits for the turn and, where this handle has it not, for the lock; then knows the newest
     /// state.
     /// @return nothing where the deadline passed. @throws error, and all is free again
     [[nodiscard]] static std::unique_ptr<writer> acquire(std::shared_ptr<store_type> owner,
                                                          storage::deadline until) {
-        if (owner->chosen().read_only) {
-            throw error(errc::read_only, "a write transaction", owner->path());
-        }
-        if (owner->lock()->is_forked()) {
-            throw error(errc::forked, "a write transaction", owner->path());
-        }
+        require_writable(*owner);
         if (!owner->turn().acquire(until, owner->path())) return nullptr;
         std::unique_ptr<writer> result;
         try {
@@ -101,6 +102,15 @@ template <storage::medium Medium> class writer {
 
     /// Makes everything that is committed durable. One sync, or none where there is nothing to do.
     void sync() { within().sync(); }
+
+    /// The same of what is committed so far, at the end of the turn: other threads of this handle
+    /// go on meanwhile.
+    void sync_beside() {
+        auto const state = within().newest();
+        within().prepare_to_sync();
+        end_turn();
+        tenure_->settle(*state, durability::sync);
+    }
 
     /// For those who do more than append.
     [[nodiscard]] tenure<Medium>& within() const {

@@ -55,6 +55,7 @@ class machine {
             deaths_ += std::exchange(at->second->alive, false) ? 1U : 0U;
         }
         if (lock_holder_ == process) lock_holder_ = 0;
+        if (compacting_ == process) compacting_ = 0;
     }
 
     // ---- power -----------------------------------------------------------------------------
@@ -128,6 +129,8 @@ class machine {
         return counts_[static_cast<std::size_t>(what)];
     }
     [[nodiscard]] std::uint64_t lock_holder() const noexcept { return lock_holder_; }
+    /// Which process compacts, 0 if none.
+    [[nodiscard]] std::uint64_t compacting() const noexcept { return compacting_; }
 
   private:
     friend class simulated_storage;
@@ -171,7 +174,7 @@ class machine {
                 kill(done.process);
             } else {
                 powered_ = false;
-                lock_holder_ = 0;
+                lock_holder_ = compacting_ = 0;
             }
             throw error(std::make_error_code(std::errc::io_error), "the end came", path_);
         }
@@ -210,6 +213,7 @@ class machine {
     std::uint64_t companion_ = 0;
     alignas(8) std::array<std::byte, 4096> page_{};
     std::uint64_t lock_holder_ = 0;
+    std::uint64_t compacting_ = 0; // who has the lock of compactions
     std::map<std::uint64_t, std::shared_ptr<process_state>> processes_;
     std::uint64_t next_process_ = 1;
     bool powered_ = true;
@@ -240,7 +244,7 @@ inline void machine::boot(testing::disk found) {
     database_ = start.database;
     companion_ = start.companion;
     page_ = start.page;
-    lock_holder_ = 0;
+    lock_holder_ = compacting_ = 0;
     processes_.clear();
     powered_ = true;
     operations_left_ = never;

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -61,32 +62,31 @@ class simulated_storage {
     std::shared_ptr<file_memory> memory_;
 };
 
-/// The lock of the database, as one process has it.
+/// The writers' lock of the database, or that of compactions, as one process has it.
 class simulated_lock {
   public:
-    simulated_lock(machine& on, std::uint64_t process)
-        : machine_(&on), process_(process), me_(on.processes_.at(process)) {}
+    simulated_lock(machine& on, std::uint64_t process, std::uint64_t& holder)
+        : machine_(&on), process_(process), holder_(&holder), me_(on.processes_.at(process)) {}
 
     /// There is nobody to wait for in one thread: a lock that another process holds is not had.
     [[nodiscard]] bool acquire(storage::deadline until) {
         machine_->begin(process_, call::lock);
-        auto& holder = machine_->lock_holder_;
-        if (holder == process_) {
+        if (*holder_ == process_) {
             throw error(errc::would_deadlock, "finish this process's transaction first");
         }
-        if (holder != 0 && until) return false;
-        if (holder != 0) throw std::logic_error("a simulated process would wait for ever");
-        holder = process_;
+        if (*holder_ != 0 && until) return false;
+        if (*holder_ != 0) throw std::logic_error("a simulated process would wait for ever");
+        *holder_ = process_;
         return true;
     }
     void set_owner(std::thread::id /*owner*/) noexcept {} // there is but one thread
     [[nodiscard]] static bool is_forked() noexcept { return false; }
     void release() noexcept {
-        if (machine_->lock_holder_ == process_) machine_->lock_holder_ = 0;
+        if (*holder_ == process_) *holder_ = 0;
     }
     void check_held() const {
         machine_->require_alive(process_);
-        if (machine_->lock_holder_ != process_) throw error(errc::lock_lost, "a simulated lock");
+        if (*holder_ != process_) throw error(errc::lock_lost, "a simulated lock");
     }
     [[nodiscard]] std::byte const* page() const noexcept { return machine_->page_.data(); }
     void write_page(std::uint64_t offset, bytes data) {
@@ -105,6 +105,7 @@ class simulated_lock {
   private:
     machine* machine_;
     std::uint64_t process_;
+    std::uint64_t* holder_;
     std::shared_ptr<machine::process_state> me_;
 };
 
@@ -138,6 +139,10 @@ class simulated_medium {
     void replace(simulated_storage const& fresh) {
         machine_->begin(process_, call::rename);
         auto const inode = fresh.identity().inode;
+        if (machine_->companion_ != inode) {
+            throw error(std::make_error_code(std::errc::no_such_file_or_directory),
+                        "the fresh file was taken away", path());
+        }
         machine_->run({operation_kind::rename, inode, 0, {}, process_});
         machine_->database_ = inode;
         machine_->companion_ = 0;
@@ -153,6 +158,11 @@ class simulated_medium {
         machine_->companion_ = 0;
         return true;
     }
+    [[nodiscard]] std::optional<storage::file_identity> companion() const {
+        machine_->require_alive(process_);
+        if (machine_->companion_ == 0) return {};
+        return storage::file_identity{1, machine_->companion_};
+    }
     [[nodiscard]] storage::standing compare(simulated_storage const& opened) const {
         if (machine_->database_ == 0) return storage::standing::missing;
         return machine_->database_ == opened.identity().inode ? storage::standing::same
@@ -167,9 +177,13 @@ class simulated_medium {
     }
     [[nodiscard]] std::shared_ptr<simulated_lock> lock() {
         machine_->require_alive(process_);
-        return std::make_shared<simulated_lock>(*machine_, process_);
+        return std::make_shared<simulated_lock>(*machine_, process_, machine_->lock_holder_);
     }
     [[nodiscard]] std::shared_ptr<simulated_lock> reader_lock() { return lock(); }
+    [[nodiscard]] std::shared_ptr<simulated_lock> compaction_lock() {
+        machine_->require_alive(process_);
+        return std::make_shared<simulated_lock>(*machine_, process_, machine_->compacting_);
+    }
     /// The same numbers in every run, since the machine was given a seed.
     [[nodiscard]] std::uint64_t random() { return machine_->random_.below(~std::uint64_t{0}); }
     [[nodiscard]] std::string const& path() const noexcept { return machine_->path_; }

@@ -9,6 +9,7 @@
 #include <coppice/testing/protocol_rules.hpp>
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -29,6 +30,7 @@ struct tally {
     std::uint64_t histories = 0;
     std::uint64_t commits = 0;
     std::uint64_t compactions = 0;
+    std::uint64_t beside = 0; ///< commits while another one, or the same process, compacted
     std::uint64_t kills = 0;
     std::uint64_t failed_syncs = 0;
     std::uint64_t power_cuts = 0;
@@ -39,6 +41,7 @@ struct tally {
         histories += other.histories;
         commits += other.commits;
         compactions += other.compactions;
+        beside += other.beside;
         kills += other.kills;
         failed_syncs += other.failed_syncs;
         power_cuts += other.power_cuts;
@@ -117,7 +120,6 @@ class random_history {
     // ---- what is done ----------------------------------------------------------------------
 
     void step() {
-        auto const who = pick_.below(processes_);
         auto const may_fail = pick_.below(6);
         if (may_fail == 0) {
             on_.kill_after(pick_.below(9));
@@ -128,17 +130,20 @@ class random_history {
         auto const failed = on_.faults().fired();
         auto const deaths = on_.deaths();
         try {
-            act(who);
+            act(pick_.below(processes_));
         } catch (coppice::error const& e) {
             auto const planned = on_.faults().fired() > failed || on_.deaths() > deaths;
             must(planned, std::string("an error that was not planned: ") + e.what());
-            auto const lives = open_[who] && on_.deaths() == deaths;
-            if (e.kind() == coppice::errc::sync_failed && lives) must_refuse_writing(*open_[who]);
-            open_[who].reset();
+            auto const lives = open_[acting_] && on_.deaths() == deaths;
+            if (e.kind() == coppice::errc::sync_failed && lives) {
+                must_refuse_writing(*open_[acting_]);
+            }
+            open_[acting_].reset();
         }
         if (on_.faults().fired() > failed) see_failed_sync();
         seen_.kills += on_.deaths() - deaths;
-        if (on_.deaths() > deaths) open_[who].reset(); // a destructor may have kept quiet about it
+        if (on_.deaths() > deaths)
+            open_[acting_].reset(); // a destructor may have kept quiet about it
         on_.plan_nothing();
         on_.spare();
     }
@@ -151,13 +156,42 @@ class random_history {
         on_.evict(pick_);
     }
 
-    void act(std::size_t who) {
+    [[nodiscard]] database& opened(std::size_t who) {
+        acting_ = who;
         if (!open_[who]) {
             auto chosen = chosen_;
             chosen.clock = on_.clock();
             open_[who].emplace(on_.start_process(), std::move(chosen));
         }
-        auto& db = *open_[who];
+        return *open_[who];
+    }
+
+    /// Compacts, while this process and others commit. @return was it done?
+    [[nodiscard]] bool compact(database& db, std::size_t who) {
+        coppice::compaction_hooks hooks;
+        hooks.progress = [&](std::uint64_t, std::uint64_t) {
+            for (auto commits = pick_.below(3); commits > 0; --commits) {
+                auto const other = pick_.below(processes_);
+                auto const deaths = on_.deaths();
+                if (other != who && pick_.below(8) == 0) {
+                    coppice::compaction_hooks impatient;
+                    impatient.longest_wait = std::chrono::nanoseconds(0);
+                    must(!opened(other).compact(impatient), "two compactions at once");
+                } else {
+                    auto made = commit(opened(other));
+                    settle(made);
+                    ++seen_.beside;
+                }
+                if (on_.deaths() > deaths && other != who) open_[other].reset();
+            }
+            acting_ = who;
+            return pick_.below(12) != 0;
+        };
+        return db.compact(hooks);
+    }
+
+    void act(std::size_t who) {
+        auto& db = opened(who);
         switch (pick_.below(12)) {
         case 0: {
             auto const number = newest(db);
@@ -167,7 +201,7 @@ class random_history {
         }
         case 1: {
             auto const number = newest(db);
-            db.compact();
+            if (!compact(db, who)) return;
             ++seen_.compactions;
             told_.keep_promise(done(), number, true);
             return;
@@ -279,6 +313,7 @@ class random_history {
     disk start_;
     ledger told_;
     std::size_t last_writer_ = most_processes;
+    std::size_t acting_ = 0; // who did the last thing
     std::array<std::optional<database>, most_processes> open_{};
     tally seen_;
 };

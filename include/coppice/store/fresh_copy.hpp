@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/store/fresh_copy.hpp: a fresh file that is a copy of one state, and follows to later
+// ones. Owns: the dense copy (cursor in, builder out), the catch-up (differences in, `apply` out),
+// and
+//   what of the fresh file is written.
+// Invariant: the trees are those of `state()`, but for entries that the filter has dropped. Nobody
+//   else knows of the fresh file, so a failure leaves nothing to be undone in it. What a catch-up
+//   costs is proportional to what has changed. Belongs to one thread.
+
+#include <coppice/error.hpp>
+#include <coppice/options.hpp>
+#include <coppice/storage/concepts.hpp>
+#include <coppice/store/appended_source.hpp>
+#include <coppice/store/appender.hpp>
+#include <coppice/store/opened_file.hpp>
+#include <coppice/store/revision.hpp>
+#include <coppice/tree/apply.hpp>
+#include <coppice/tree/builder.hpp>
+#include <coppice/tree/cursor.hpp>
+#include <coppice/tree/diff.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace coppice::inline COPPICE_ABI::store {
+
+/// Which entries a copy takes, and who watches it.
+struct copy_hooks {
+    /// Is an entry kept? Empty keeps all. The value is whole, also where it is large.
+    std::function<bool(std::string_view key, std::string_view value)> keep = {};
+    /// Called now and then with the entries copied so far; ends the copy by throwing.
+    std::function<void(std::uint64_t entries)> watch = {};
+};
+
+namespace detail {
+
+/// The same bytes in the leaf: for values out of line, the same reference within one file.
+struct same_stored {
+    [[nodiscard]] bool operator()(format::stored_value const& a,
+                                  format::stored_value const& b) const noexcept {
+        return a.out_of_line == b.out_of_line && a.raw == b.raw;
+    }
+};
+
+/// Takes entries over into another file, one at a time.
+template <storage::storage Storage> class entry_copier {
+  public:
+    entry_copier(revision const& from, appender<Storage>& to, copy_hooks const& hooks) noexcept
+        : from_(from), to_(to), hooks_(hooks) {}
+
+    /// @return what a leaf of the other file holds, until the next call; null for what is dropped
+    [[nodiscard]] format::stored_value const* take(std::string_view key,
+                                                   format::stored_value const& stored) {
+        if (hooks_.keep && !hooks_.keep(key, from_.value(stored))) return nullptr;
+        taken_ = stored;
+        if (stored.out_of_line) {
+            to_.add_extent(from_.value(stored)).encode(reference_.data());
+            taken_.raw = as_text(reference_);
+        }
+        return &taken_;
+    }
+    void watch() {
+        constexpr std::uint64_t watch_every = 4096;
+        if (seen_++ % watch_every == 0 && hooks_.watch) hooks_.watch(seen_ - 1);
+    }
+
+  private:
+    revision const& from_;
+    appender<Storage>& to_;
+    copy_hooks const& hooks_;
+    format::stored_value taken_;
+    std::array<std::byte, format::extent_ref::encoded_bytes> reference_{};
+    std::uint64_t seen_ = 0;
+};
+
+/// The changes between two trees of one file as edits of a tree in another. Models `edit_source`.
+template <storage::storage Storage> class copied_changes {
+  public:
+    copied_changes(tree::subtree_walk<revision> before, tree::subtree_walk<revision> after,
+                   entry_copier<Storage>& copier)
+        : changes_(std::move(before), std::move(after), tree::stores::one, {}), copier_(copier) {
+        take();
+    }
+
+    [[nodiscard]] bool done() const noexcept { return changes_.done(); }
+    [[nodiscard]] std::string_view key() const noexcept { return changes_.key(); }
+    /// Null erases, also what the filter has dropped before and is not there.
+    [[nodiscard]] format::stored_value const* value() const noexcept { return value_; }
+    void next() {
+        changes_.next();
+        take();
+    }
+
+  private:
+    void take() {
+        if (done()) return;
+        copier_.watch();
+        auto const after = changes_.after();
+        value_ = after ? copier_.take(key(), *after) : nullptr;
+    }
+
+    tree::diff<revision, same_stored> changes_;
+    entry_copier<Storage>& copier_;
+    format::stored_value const* value_ = nullptr;
+};
+
+} // namespace detail
+
+/// A copy in a fresh file.
+template <storage::storage Storage> class fresh_copy {
+  public:
+    using file_type = opened_file<Storage>;
+
+    /// Copies a state densely.
+    /// @param fresh an empty file, @param header what it begins with
+    /// @throws errc::corrupt, errno of the system, and what the hooks throw
+    fresh_copy(std::shared_ptr<Storage> fresh, format::file_header const& header,
+               revision_ptr state, copy_hooks const& hooks)
+        : state_(std::move(state)) {
+        fresh->write(0, format::encode(header));
+        auto const& image = state_->image();
+        file_ = recognise(std::move(fresh), image.verify, image.path);
+        appender<Storage> to(*file_.storage, end_offset_);
+        to.spill();
+        system_ = copied(state_->system(), to, {});
+        user_ = copied(state_->user(), to, hooks);
+        to.flush();
+        end_offset_ = to.end_offset();
+    }
+
+    /// What it is a copy of.
+    [[nodiscard]] revision_ptr const& state() const noexcept { return state_; }
+    /// The file, sealed or not.
+    [[nodiscard]] file_type& file() noexcept { return file_; }
+    [[nodiscard]] tree_ref const& user() const noexcept { return user_; }
+    [[nodiscard]] tree_ref const& system() const noexcept { return system_; }
+    [[nodiscard]] std::uint64_t end_offset() const noexcept { return end_offset_; }
+
+    /// Makes it a copy of another state of the same file, by what has changed between the two.
+    /// @throws as the constructor; then it can only be thrown away
+    void catch_up(revision_ptr const& next, copy_hooks const& hooks) {
+        appender<Storage> to(*file_.storage, end_offset_);
+        to.spill();
+        commit_record record;
+        record.user = user_;
+        auto const base = file_.state(std::move(record), {}, end_offset_);
+        system_ = followed(*base, system_, {state_->system(), next->system()}, *next, to, {});
+        user_ = followed(*base, user_, {state_->user(), next->user()}, *next, to, hooks);
+        to.flush();
+        end_offset_ = to.end_offset();
+        state_ = next;
+    }
+
+    /// Ends the file: see seal_fresh_file. One sync. @return the state that it holds, and its slot
+    [[nodiscard]] std::pair<revision_ptr, superblock> seal(commit_record record,
+                                                           superblock const& slot) {
+        auto const written =
+            seal_fresh_file(*file_.storage, file_.header(), record, end_offset_, slot);
+        return {file_.state(std::move(record), record_of(written), written.end_offset), written};
+    }
+
+  private:
+    [[nodiscard]] tree_ref copied(tree_ref const& tree, appender<Storage>& to,
+                                  copy_hooks const& hooks) const {
+        appended_source<Storage> const source(nullptr, to, *file_.storage);
+        tree::builder builder(source, to, file_.header().nodes);
+        detail::entry_copier<Storage> copier(*state_, to, hooks);
+        tree::cursor<revision> cursor(*state_, tree);
+        for (cursor.first(); cursor.valid(); cursor.next()) {
+            copier.watch();
+            auto const* const value = copier.take(cursor.key(), cursor.value());
+            if (value != nullptr) builder.add(cursor.key(), *value);
+        }
+        return builder.finish();
+    }
+
+    [[nodiscard]] tree_ref followed(revision const& base, tree_ref const& copy,
+                                    std::pair<tree_ref, tree_ref> const& change,
+                                    revision const& next, appender<Storage>& to,
+                                    copy_hooks const& hooks) const {
+        tree::key_limits const all;
+        detail::entry_copier<Storage> copier(next, to, hooks);
+        detail::copied_changes<Storage> edits({*state_, change.first, all},
+                                              {next, change.second, all}, copier);
+        appended_source<Storage> const source(&base, to, *file_.storage);
+        return tree::apply(source, to, file_.header().nodes, copy, edits);
+    }
+
+    revision_ptr state_;
+    file_type file_;
+    tree_ref user_;
+    tree_ref system_;
+    std::uint64_t end_offset_ = format::data_begin_offset;
+};
+
+} // namespace coppice::inline COPPICE_ABI::store

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coppice/store/fresh_copy.hpp>
+
+#include <test_database.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+using namespace coppice;
+using proving::content;
+
+namespace {
+
+using copy_in_memory = store::fresh_copy<storage::memory_storage>;
+
+/// A copy of what a database holds now, in a fresh storage.
+copy_in_memory copied(memory_database const& db, store::copy_hooks const& hooks = {}) {
+    auto const state = db.read().state();
+    auto header = state->image().header;
+    ++header.generation;
+    return {std::make_shared<storage::memory_storage>(), header, state, hooks};
+}
+
+/// What a copy holds. It can be caught up with afterwards all the same.
+content content_of_copy(copy_in_memory& copy) {
+    auto record = copy.state()->record();
+    record.user = copy.user();
+    record.system = copy.system();
+    record.previous = record.skip = {};
+    record.index = 0;
+    store::superblock slot;
+    slot.counter = 1;
+    auto const [state, written] = copy.seal(record, slot);
+    CHECK(written.generation == copy.state()->image().header.generation + 1);
+    CHECK(state->at() == store::record_of(written));
+    return proving::content_of(snapshot(state));
+}
+
+bool is_kept(std::string_view key, std::string_view value) {
+    return (key.size() + value.size()) % 4 != 0;
+}
+
+/// Random changes: single ones, ranges, values of every kind of place.
+void disturb(memory_database& db, content& model, workbench::dice& dice) {
+    auto txn = db.write();
+    for (auto i = dice.below(12); i != 0; --i) {
+        auto const key = proving::numbered("k", dice.below(300));
+        switch (dice.below(6)) {
+        case 0:
+        case 1:
+            txn.erase(key);
+            model.erase(key);
+            break;
+        case 2: {
+            auto const end = proving::numbered("k", dice.below(300));
+            if (end <= key) break;
+            txn.erase(key, end);
+            model.erase(model.lower_bound(key), model.lower_bound(end));
+            break;
+        }
+        default:
+            auto const is_large = dice.below(40) == 0;
+            auto const most = is_large ? std::uint64_t{3} << 20U : std::uint64_t{100};
+            model[key] = proving::noise(dice.below(most), dice.next());
+            txn.put(key, model[key]);
+        }
+    }
+    txn.commit(durability::lazy);
+}
+
+} // namespace
+
+TEST_CASE("a copy that catches up holds what its state holds, and with a filter what it keeps") {
+    for (std::uint64_t seed = 0; seed < 40; ++seed) {
+        INFO("seed " << seed);
+        workbench::dice dice(seed);
+        memory_database db(storage::memory_medium(), proving::tiny());
+        content model = proving::numbered_entries(seed % 5 == 0 ? 0 : 250);
+        db.update([&](auto& txn) { txn.load(model); });
+        store::copy_hooks hooks;
+        if (seed % 2 == 1) hooks.keep = is_kept;
+        auto copy = copied(db, hooks);
+        for (int round = 0; round < 8; ++round) {
+            auto kept = model;
+            if (hooks.keep) {
+                std::erase_if(kept, [](auto const& e) { return !is_kept(e.first, e.second); });
+            }
+            REQUIRE((content_of_copy(copy) == kept));
+            CHECK(copy.user().root.entries == kept.size());
+            for (auto i = dice.below(4); i != 0; --i) disturb(db, model, dice);
+            auto const newest = db.read().state();
+            copy.catch_up(newest, hooks);
+            CHECK(copy.state().get() == newest.get());
+        }
+    }
+}
+
+TEST_CASE("an entry that a filter drops goes and comes with its value") {
+    memory_database db;
+    store::copy_hooks hooks;
+    hooks.keep = [](std::string_view, std::string_view value) { return value != "bad"; };
+    auto const set = [&](std::string_view value) {
+        db.update([&](auto& txn) { txn.put("k", value); });
+    };
+    set("bad");
+    auto copy = copied(db, hooks);
+    CHECK(content_of_copy(copy).empty());
+    for (auto const* const value : {"good", "bad", "good", "better"}) {
+        set(value);
+        copy.catch_up(db.read().state(), hooks);
+        CHECK(content_of_copy(copy).size() == (std::string_view(value) == "bad" ? 0U : 1U));
+    }
+    db.update([](auto& txn) { txn.erase("k"); });
+    copy.catch_up(db.read().state(), hooks);
+    CHECK(content_of_copy(copy).empty());
+}
+
+TEST_CASE("catching up reads and writes what has changed") {
+    memory_database db(storage::memory_medium(), proving::tiny());
+    db.update([](auto& txn) { txn.load(proving::numbered_entries(5000)); });
+    auto copy = copied(db);
+    auto const dense = copy.end_offset();
+    copy.catch_up(db.read().state(), {});
+    CHECK(copy.end_offset() == dense);
+    std::uint64_t asked = 0;
+    store::copy_hooks hooks;
+    hooks.keep = [&](auto, auto) { return ++asked != 0; };
+    db.update([](auto& txn) { txn.put(proving::numbered("k", 2500), "changed"); });
+    copy.catch_up(db.read().state(), hooks);
+    CHECK(asked == 1);
+    CHECK(copy.end_offset() - dense < 4096);
+    CHECK(copy.end_offset() > dense);
+}
+
+TEST_CASE("who watches a copy sees it begin and may end it") {
+    memory_database db;
+    db.update([](auto& txn) { txn.load(proving::numbered_entries(10'000)); });
+    std::uint64_t last = 0;
+    std::uint64_t calls = 0;
+    store::copy_hooks hooks;
+    hooks.watch = [&](std::uint64_t entries) {
+        CHECK(entries >= last);
+        last = entries;
+        ++calls;
+    };
+    auto copy = copied(db, hooks);
+    CHECK(calls == 3);
+    CHECK(last == 8192);
+    hooks.watch = [](std::uint64_t) { throw std::runtime_error("enough"); };
+    CHECK_THROWS_AS(copied(db, hooks), std::runtime_error);
+    db.update([](auto& txn) { txn.put("k", "v"); });
+    CHECK_THROWS_AS(copy.catch_up(db.read().state(), hooks), std::runtime_error);
+}
