@@ -77,7 +77,7 @@ bool compact(writer<Medium>& session, compaction_hooks const& hooks) {
     // Until the new name is durable, a power cut brings the old file back: what readers see under
     // the new name must be durable there.
     auto& within = session.within();
-    within.sync();
+    session.sync();
     auto& medium = session.owner().medium();
     auto const base = within.newest();
     auto fresh = medium.fresh();
