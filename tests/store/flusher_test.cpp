@@ -50,8 +50,9 @@ class counted_work {
 TEST_CASE("a flusher works once for each time it is armed and in a thread of its own") {
     counted_work work;
     flusher timer;
+    timer.start(work.function());
     for (int round = 1; round <= 3; ++round) {
-        timer.arm(flusher::clock::now(), work.function());
+        timer.arm(flusher::clock::now());
         work.wait_for(round);
     }
     timer.stop();
@@ -62,7 +63,8 @@ TEST_CASE("a flusher works once for each time it is armed and in a thread of its
 TEST_CASE("a flusher tries again until its work is done") {
     counted_work work;
     flusher timer;
-    timer.arm(flusher::clock::now(), work.function(4));
+    timer.start(work.function(4));
+    timer.arm(flusher::clock::now());
     work.wait_for(5);
     timer.stop();
     CHECK(work.done() == 5);
@@ -71,11 +73,12 @@ TEST_CASE("a flusher tries again until its work is done") {
 TEST_CASE("a flusher does not work before its time and an earlier time takes the place") {
     counted_work work;
     flusher timer;
-    timer.arm(flusher::clock::now() + 24h, work.function());
+    timer.start(work.function());
+    timer.arm(flusher::clock::now() + 24h);
     CHECK(work.done() == 0);
-    timer.arm(flusher::clock::now(), work.function());
+    timer.arm(flusher::clock::now());
     work.wait_for(1);
-    timer.arm(flusher::clock::now() + 24h, work.function());
+    timer.arm(flusher::clock::now() + 24h);
     timer.stop();
     CHECK(work.done() == 1);
 }
@@ -84,7 +87,8 @@ TEST_CASE("a flusher that was stopped never works again") {
     counted_work work;
     flusher timer;
     timer.stop();
-    timer.arm(flusher::clock::now(), work.function());
+    timer.start(work.function());
+    timer.arm(flusher::clock::now());
     timer.stop();
     CHECK(work.done() == 0);
 }
@@ -94,13 +98,14 @@ TEST_CASE("stopping a flusher waits for the work that it does") {
     std::atomic<bool> may_end{false};
     std::atomic<bool> ended{false};
     flusher timer;
-    timer.arm(flusher::clock::now(), [&]() -> std::optional<flusher::clock::duration> {
+    timer.start([&]() -> std::optional<flusher::clock::duration> {
         began = true;
         began.notify_all();
         may_end.wait(false);
         ended = true;
         return {};
     });
+    timer.arm(flusher::clock::now());
     began.wait(false);
     std::thread helper([&] {
         may_end = true;

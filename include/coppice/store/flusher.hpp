@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/store/flusher.hpp: a thread that does one thing when its time has come.
-// Owns: the thread, from the first `arm` to `stop`, and the time it waits for.
+// Owns: the thread, from `start` to `stop`, and the time it waits for.
 // Invariant: the work is called by that thread alone, with no lock held, and never after `stop` has
 //   returned. In a fork the thread is the parent's: only `abandon` may be called there.
 
@@ -30,15 +30,18 @@ class flusher {
     flusher& operator=(flusher const&) = delete;
     ~flusher() { stop(); }
 
-    /// The work is to be done at a time, which takes the place of an earlier one. Does nothing
-    /// after `stop`. @throws std::system_error where no thread can be had, std::bad_alloc
-    void arm(clock::time_point due, work what) {
+    /// Begins the thread, unless there is one or it was stopped.
+    /// @throws std::system_error where no thread can be had, std::bad_alloc
+    void start(work what) {
         std::scoped_lock const guard(mutex_);
-        if (stopped_) return;
-        if (!thread_) {
-            work_ = std::move(what);
-            thread_ = std::make_unique<std::thread>([this] { run(); });
-        }
+        if (stopped_ || thread_) return;
+        work_ = std::move(what);
+        thread_ = std::make_unique<std::thread>([this] { run(); });
+    }
+    /// The work is to be done at a time, which takes the place of an earlier one. Does nothing
+    /// where no thread was started.
+    void arm(clock::time_point due) noexcept {
+        std::scoped_lock const guard(mutex_);
         // Who waits for an earlier time finds out by itself that there is a later one.
         if (!due_ || due < *due_) wake_.notify_one();
         due_ = due;

@@ -298,9 +298,8 @@ template <storage::medium Medium> void tenure<Medium>::lead(guard_type& guard, d
     auto all = std::exchange(appended_, {appended_.state, appended_.file});
     all.to_sync = all.to_sync || how != durability::lazy;
     critical([&] { make_newest(guard, all); });
+    owner_->publish(all.state, all.file);
     shown_id_ = all.state->record().commit_id;
-    // While the device was working, a later commit may have been deferred and shown.
-    if (shown_id_ >= owner_->shown()->record().commit_id) owner_->publish(all.state, all.file);
 }
 
 /// The order of durability. The bytes of the transactions are written already. `sync` commits

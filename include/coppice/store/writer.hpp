@@ -246,15 +246,18 @@ template <storage::medium Medium>
 appended_commit<Medium> writer<Medium>::defer(commit_record record) {
     revision_ptr state(new revision(*tenure_->written(), std::move(record), memory()));
     auto const interval = owner_->chosen().flush.interval;
-    if (tenure_->deferred().empty() && interval.count() != 0) {
-        auto flush = [weak = std::weak_ptr(owner_)]() -> std::optional<flusher::clock::duration> {
+    auto const first = tenure_->deferred().empty() && interval.count() != 0;
+    auto& kept = owner_->kept();
+    if (first) {
+        kept.flushes().start([weak = std::weak_ptr(owner_)] {
             auto const owner = weak.lock();
             return owner ? flush_overdue(owner) : std::nullopt;
-        };
-        owner_->kept().flushes().arm(flusher::clock::now() + interval, std::move(flush));
+        });
     }
     tenure_->defer(state, memory());
-    owner_->kept().keep(tenure_);
+    kept.keep(tenure_);
+    // Not before: who is woken early finds nothing to flush, and does not come again.
+    if (first) kept.flushes().arm(flusher::clock::now() + interval);
     end_turn();
     return {tenure_, std::move(state), durability::deferred};
 }
