@@ -162,10 +162,17 @@ template <storage::medium Medium> class basic_database {
         std::invoke(std::forward<Change>(change), txn);
         return txn.commit(how, std::move(note));
     }
-    /// Makes all earlier commits durable. One sync, or none.
+    /// Makes all earlier commits durable, also deferred ones. One sync, or none.
     void sync() {
-        guarded([&] { store::writer<Medium>::acquire(shared(), {})->sync(); });
+        guarded([&](std::uint64_t& durable_id) {
+            auto const session = store::writer<Medium>::acquire(shared(), {});
+            session->sync();
+            durable_id = session->within().durable_id();
+        });
     }
+    /// Writes what is deferred, as one commit: as safe as a lazy one from then on, and seen by
+    /// other handles and processes. Where nothing is deferred it does nothing.
+    void flush() { write_deferred(); }
 
     // ---- care ------------------------------------------------------------------------------
 
@@ -179,7 +186,11 @@ template <storage::medium Medium> class basic_database {
     ///   the system; then nothing has changed
     bool compact(compaction_hooks const& hooks = {}) {
         bool done = false;
-        guarded([&] { done = store::compact(shared(), hooks); });
+        guarded([&](std::uint64_t& durable_id) {
+            auto const kept = store::compact(shared(), hooks);
+            done = kept.has_value();
+            durable_id = kept.value_or(0);
+        });
         return done;
     }
 
@@ -189,8 +200,12 @@ template <storage::medium Medium> class basic_database {
     /// write. The copy is the same database as it was at that commit: for `extend_backup`, or to be
     /// opened when this one is lost. What it takes is the time to copy the file.
     /// @throws errc::already_exists, and errno of the system; then there is no copy
-    copy_report backup(std::filesystem::path const& path) const { return backup(path, read()); }
-    /// The same of a snapshot of this database. @throws errc::invalid_argument for another one
+    copy_report backup(std::filesystem::path const& path) const {
+        write_deferred();
+        return backup(path, read());
+    }
+    /// The same of a snapshot of this database. @throws errc::invalid_argument for another one, and
+    ///   for one of a deferred commit: that is not in the file
     copy_report backup(std::filesystem::path const& path, snapshot const& of) const {
         return store::copy_to_medium(*of.state(), head_for(of), storage::file_medium(path, false),
                                      original_of(of));
@@ -208,6 +223,7 @@ template <storage::medium Medium> class basic_database {
         using file_store = store::store<storage::file_medium>;
         options chosen;
         chosen.create = create::never;
+        write_deferred();
         auto const now = read();
         return store::continue_copy(
             now.state(), std::make_shared<file_store>(storage::file_medium(path, false), chosen));
@@ -221,6 +237,7 @@ template <storage::medium Medium> class basic_database {
     [[nodiscard]] basic_database<storage::file_medium> branch(std::filesystem::path const& path,
                                                               commit_id at,
                                                               options chosen = {}) const {
+        write_deferred();
         auto const from = read(at);
         auto head = head_for(from);
         head.header = store::fresh_header(head.header.nodes,
@@ -231,7 +248,7 @@ template <storage::medium Medium> class basic_database {
         return basic_database<storage::file_medium>(place, std::move(chosen));
     }
 
-    /// Walks every invariant of the newest commit and of the chain of commits.
+    /// Walks every invariant of the newest commit in the file and of the chain of commits.
     [[nodiscard]] check_report check() const { return store::check(open()); }
     /// Figures of this moment. O(number of commits) for `commits`, else O(1).
     [[nodiscard]] statistics stats() const { return store::measure(open()); }
@@ -241,19 +258,13 @@ template <storage::medium Medium> class basic_database {
     /// The options it was opened with.
     [[nodiscard]] options const& chosen() const { return open().chosen(); }
 
-    /// Ends the handle, idempotent. What was written ahead is cut off where no one else is writing.
+    /// Ends the handle, idempotent. What is deferred is written, and what was written ahead is cut
+    /// off where no one else is writing. A transaction that is open goes on; what was deferred
+    /// before it is written when it ends.
     void close() noexcept {
         auto const store = std::exchange(store_, nullptr);
         if (!store) return;
-        try {
-            if (!store->chosen().read_only) {
-                auto const now = std::chrono::steady_clock::now();
-                if (auto const session = store::writer<Medium>::acquire(store, now)) {
-                    session->within().trim();
-                }
-            }
-        } catch (std::exception const&) { // it only saves space
-        }
+        store::writer<Medium>::close(store);
         tell(store->chosen().events, &events::on_close, store->path());
     }
 
@@ -297,18 +308,32 @@ template <storage::medium Medium> class basic_database {
         return clock::now() + std::chrono::ceil<clock::duration>(longest);
     }
 
-    template <typename Work> void guarded(Work work) {
+    /// Runs `work(durable_id)`, and tells events how it went.
+    /// @param work sets the id to that of a commit that is durable now, if it knows one
+    template <typename Work> void guarded(Work work) const {
+        std::uint64_t durable_id = 0;
         try {
-            work();
+            work(durable_id);
         } catch (error const& e) {
             tell(callbacks(), &events::on_error, e);
             throw;
         }
+        open().tell_durable(durable_id);
+    }
+
+    /// What is to be in the file before it is copied.
+    void write_deferred() const {
+        if (!open().kept().has_deferred()) return;
+        guarded([&](std::uint64_t& durable_id) {
+            auto const session = store::writer<Medium>::acquire(shared(), {});
+            session->flush();
+            durable_id = session->within().durable_id();
+        });
     }
 
     [[nodiscard]] std::optional<transaction> begin(storage::deadline until) {
         std::optional<transaction> result;
-        guarded([&] {
+        guarded([&](std::uint64_t&) {
             auto session = store::writer<Medium>::acquire(shared(), until);
             if (session) result.emplace(std::move(session));
         });

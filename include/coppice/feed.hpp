@@ -53,7 +53,8 @@ class [[nodiscard]] change_feed {
             auto const& record = at_->record();
             auto before = store::previous_state(*at_);
             auto const whole = !before;
-            if (whole) before = store::revision_ptr(new store::revision(*at_, {}, {}));
+            if (whole)
+                before = store::revision_ptr(new store::revision(*at_, tree::tree_ref{}, {}));
             return {{{record.commit_id}, at_->at().checksum},
                     store::to_time_point(record.time_us),
                     record.note,

@@ -42,6 +42,23 @@ enum class durability : std::uint8_t {
     lazy,     ///< none: it survives the death of the process; after a power cut the database
               ///< is a whole earlier commit, never damaged
     two_sync, ///< data, sync, superblock, sync: nothing rests on a checksum over the data
+    deferred, ///< no write either: it is visible to this handle at once, and written with those
+              ///< after it as one commit, by the next flush (`flush_policy`) or commit of another
+              ///< kind. The death of the process loses what was not flushed, never a part of a
+              ///< transaction. Bulk loads and streams are not deferred
+};
+
+/// When deferred commits are written, at the latest. Until then this handle keeps the file locked
+/// for others who want to write.
+struct flush_policy {
+    /// Memory that deferred commits may take. One that would pass it is written at once, with all
+    /// before it, so the memory is bounded by this and one transaction.
+    std::uint64_t bytes = std::uint64_t{64} << 20U;
+    /// How many commits may be deferred. The next one is written at once, with all before it.
+    std::uint32_t count = 100'000;
+    /// How long a commit may stay deferred; a thread of the handle sees to it. Zero: for ever,
+    /// without a thread.
+    std::chrono::milliseconds interval{100};
 };
 
 /// Node sizes of a database, fixed when it is made. Nodes are as long as their content; these
@@ -73,14 +90,17 @@ struct recovery_info {
 /// How grave a log line is.
 enum class log_level : std::uint8_t { debug, info, warning, error };
 
-/// Callbacks. Each may be empty. They run in the calling thread, with no lock of coppice held
-/// except where said; what they throw is swallowed and reported to `log`, and must not use the
-/// handle that calls them.
+/// Callbacks. Each may be empty. They run in the calling thread (that of the handle, where it
+/// flushes what was deferred for too long), with no lock of coppice held except where said; what
+/// they throw is swallowed and reported to `log`, and must not use the handle that calls them.
 struct events {
     std::function<void(std::string const& path)> on_open = {};  ///< after opening
     std::function<void(std::string const& path)> on_close = {}; ///< after the last use of a handle
     std::function<void(commit_info const&)> on_commit = {};     ///< after a commit of this handle
-    std::function<void(error const&)> on_error = {};            ///< before a failed write throws
+    /// After a write of this handle has made more commits durable: all up to this id are. Threads
+    /// may tell theirs in another order; the highest counts.
+    std::function<void(commit_id)> on_durable = {};
+    std::function<void(error const&)> on_error = {}; ///< before a failed write throws
     /// When opening passed over a superblock slot that did not hold.
     std::function<void(recovery_info const&)> on_recover = {};
     std::function<void(log_level, std::string_view)> log = {}; ///< one line, for people
@@ -110,6 +130,7 @@ struct options {
     /// A handle that has written for so long without a gap leaves the lock alone for a moment, so
     /// that other handles and processes come to write. Longer is a little faster, and less fair.
     std::chrono::milliseconds longest_run{50};
+    flush_policy flush = {};     ///< when deferred commits are written
     node_sizes nodes = {};       ///< used only when the database is made
     coppice::events events = {}; ///< callbacks
     /// The wall clock of commits, for tests. Empty means std::chrono::system_clock::now.

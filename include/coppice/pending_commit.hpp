@@ -36,9 +36,11 @@ commit_id settle(store::store<Medium>& owner, store::appended_commit<Medium> con
         throw;
     }
     tell_by(callbacks, &events::on_commit, [&](auto const& on_commit) {
-        auto const is_durable = appended.how != durability::lazy;
+        auto const is_durable =
+            appended.how == durability::sync || appended.how == durability::two_sync;
         on_commit(store::describe(appended.state->record(), is_durable));
     });
+    if (callbacks.on_durable) owner.tell_durable(appended.within->durable_id());
     return id;
 }
 

@@ -16,10 +16,11 @@ struct statistics {
     commit_id newest;                 ///< the newest commit
     commit_id durable;                ///< the newest one known to have reached the device
     std::uint64_t commits = 0;        ///< commit records in the file
+    std::uint64_t deferred_commits{}; ///< commits of this handle that are in memory alone
     std::uint64_t entries = 0;        ///< entries in the newest commit
     unsigned height = 0;              ///< levels of nodes
     std::uint64_t file_bytes = 0;     ///< size of the file, with what was written ahead
-    std::uint64_t valid_bytes = 0;    ///< of it, up to the end of the newest commit
+    std::uint64_t valid_bytes = 0;    ///< of it, up to the end of the newest commit in it
     std::uint64_t live_bytes = 0;     ///< of these, what the newest commit reaches
     std::uint64_t garbage_bytes = 0;  ///< of these, what only older commits reach, or nobody
     std::uint64_t unsynced_bytes = 0; ///< of these, what no sync vouches for yet

@@ -158,7 +158,8 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
     // ---- the end ---------------------------------------------------------------------------
 
     /// Makes the changes the newest state of the database. A transaction without changes appends
-    /// nothing, and makes earlier lazy commits durable unless it is lazy itself.
+    /// nothing, and does for those before it what it would do for itself: deferred ones are
+    /// written, lazy ones made durable.
     /// @param how overrides the durability of the options
     /// @param note at most 4,096 bytes, kept with the commit
     /// @return the id of the commit, or of the newest one if there was nothing to commit

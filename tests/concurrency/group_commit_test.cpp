@@ -261,11 +261,11 @@ TEST_CASE("any mixture of threads and durabilities keeps every promise") {
             for (int i = 0; i < 200; ++i) {
                 auto const key = std::to_string(number) + "/" + std::to_string(i);
                 constexpr durability all[] = {durability::sync, durability::lazy,
-                                              durability::two_sync};
+                                              durability::two_sync, durability::deferred};
                 auto txn = on.db.write();
                 txn.put(key, std::string(dice.below(4000), 'x'));
                 if (dice.below(8) == 0) continue;
-                txn.commit(all[dice.below(3)]);
+                txn.commit(all[dice.below(4)]);
                 unseen += on.db.get(key) ? 0 : 1;
                 if (dice.below(16) == 0) on.db.sync();
                 if (dice.below(50) == 0) on.db.compact();

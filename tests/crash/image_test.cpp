@@ -66,6 +66,18 @@ std::map<std::string, history> histories() {
     all["lazy"] = told_by(crash::tiny(), rounds({lazy, lazy, lazy, lazy, lazy}));
     all["two_sync"] = told_by(crash::tiny(), rounds({two_sync, two_sync, two_sync}));
     all["mixed"] = told_by(crash::tiny(), rounds({sync, lazy, sync, lazy, lazy, two_sync, lazy}));
+    all["deferred"] = told_by(crash::tiny(), [](scribe& by) {
+        unsigned number = 0;
+        for (auto const each : {deferred, deferred, lazy, deferred, deferred, deferred, sync}) {
+            by.commit(changes_of_round(++number), each);
+        }
+        for (int i = 0; i < 3; ++i) by.commit(changes_of_round(++number), deferred);
+        by.flush();
+        by.commit(changes_of_round(++number), deferred);
+        by.sync();
+        for (int i = 0; i < 2; ++i) by.commit(changes_of_round(++number), deferred);
+        by.close();
+    });
     auto padded = crash::tiny();
     padded.pad_commits = true;
     all["padded"] = told_by(padded, rounds({sync, lazy, sync}));

@@ -114,3 +114,70 @@ TEST_CASE("a process that is killed at any moment loses nothing that it had ackn
                 static_cast<unsigned long long>(one_more),
                 static_cast<unsigned long long>(leftovers));
 }
+
+namespace {
+
+constexpr std::uint64_t deferred_report = 1;
+constexpr std::uint64_t written_report = 2;
+
+/// Commits numbers that rise by one, most of them deferred, and reports what is written for sure.
+void defer(std::filesystem::path const& where, std::uint64_t seed, reporter const& to) {
+    workbench::dice dice(seed);
+    auto options = chosen();
+    options.flush = {60'000, 40, std::chrono::milliseconds(seed % 2 == 0 ? 0 : 1)};
+    coppice::database db(where, options);
+    for (auto number = number_in(db.write().view()) + 1;; ++number) {
+        auto txn = db.write();
+        for (auto const* const each : marks) txn.put(each, std::to_string(number));
+        for (std::uint64_t i = dice.below(20); i > 0; --i) {
+            txn.put("key " + std::to_string(dice.below(300)), std::string(dice.below(400), 'v'));
+        }
+        auto const kind = dice.below(12);
+        txn.commit(kind == 0   ? durability::sync
+                   : kind == 1 ? durability::lazy
+                               : durability::deferred);
+        if (kind == 2) db.flush();
+        if (kind == 3) db.sync();
+        to.tell(kind < 4 ? written_report : deferred_report, number);
+    }
+}
+
+} // namespace
+
+TEST_CASE("a process that is killed loses at most what it had deferred and never half of it") {
+    if (workbench::skip_forks()) return;
+    workbench::folder const here;
+    auto const where = here / "db";
+    static_cast<void>(coppice::database(where, chosen()));
+    workbench::dice dice(2025);
+    auto const kills = 100 * workbench::scale();
+    std::uint64_t lost = 0;
+    for (unsigned i = 0; i < kills; ++i) {
+        child worker([&](reporter const& to) { defer(where, i, to); });
+        std::uint64_t written = 0;
+        std::uint64_t newest = 0;
+        auto const note = [&](std::vector<workbench::report> const& reports) {
+            for (auto const& each : reports) {
+                newest = std::max(newest, each.number);
+                if (each.kind == written_report) written = std::max(written, each.number);
+            }
+        };
+        if (i % 3 != 0) note(worker.next_reports());
+        std::this_thread::sleep_for(std::chrono::microseconds(dice.below(10'000)));
+        worker.signal(SIGKILL);
+        note(worker.all_reports());
+        REQUIRE(worker.wait() == 128 + SIGKILL);
+
+        coppice::database db(where, chosen());
+        INFO("kill " << i);
+        auto txn = db.write_for(std::chrono::seconds(60));
+        REQUIRE(txn);
+        auto const found = number_in(txn->view());
+        CHECK(found >= written);
+        if (newest != 0) CHECK(found <= newest + 1);
+        lost += found < newest ? newest - found : 0;
+        CHECK(db.check().clean());
+    }
+    std::printf("%u kills, %llu deferred commits lost\n", kills,
+                static_cast<unsigned long long>(lost));
+}

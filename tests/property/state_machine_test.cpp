@@ -51,6 +51,7 @@ struct command {
         hold,
         read_old,
         sync,
+        flush,
         last_kind
     };
     kind what{};
@@ -116,6 +117,8 @@ template <typename Database> class machine {
     auto& txn() {
         if (!txn_) {
             txn_.emplace(db_->write());
+            // What was rolled back may have taken so much memory that it was flushed.
+            if (db_->stats().deferred_commits == 0) deferred_.reset();
             pending_ = committed_;
             points_.clear();
         }
@@ -125,12 +128,22 @@ template <typename Database> class machine {
         if (!txn_) return;
         if (commit) {
             constexpr durability choices[] = {durability::sync, durability::lazy,
-                                              durability::two_sync};
-            auto const id = txn_->commit(choices[how % 3], std::to_string(how));
+                                              durability::two_sync, durability::deferred};
+            auto const id = txn_->commit(choices[how % 4], std::to_string(how));
             committed_ = pending_;
-            old_[id] = committed_;
+            note_newest(id);
         }
         txn_.reset();
+    }
+    /// A deferred commit becomes one with the next, and only the last of them is in the file.
+    void note_newest(commit_id id) {
+        if (deferred_ && *deferred_ != id) {
+            old_.erase(*deferred_);
+            RC_ASSERT_THROWS_AS(static_cast<void>(db_->read(*deferred_)), error);
+        }
+        old_[id] = committed_;
+        deferred_.reset();
+        if (db_->stats().deferred_commits != 0) deferred_ = id;
     }
 
     void step(command const& c) {
@@ -143,11 +156,13 @@ template <typename Database> class machine {
             end_transaction(true, c.a);
             RC_ASSERT(db_->compact());
             old_.clear();
+            deferred_.reset();
             break;
         case reopen:
             end_transaction(false, 0);
             db_.reset();
             db_.emplace(open_());
+            deferred_.reset();
             break;
         case hold:
             held_.emplace_back(db_->read(), committed_);
@@ -160,7 +175,15 @@ template <typename Database> class machine {
             }
             break;
         case sync:
-            if (!txn_) db_->sync();
+            if (txn_) break;
+            db_->sync();
+            deferred_.reset();
+            break;
+        case flush:
+            if (txn_) break;
+            db_->flush();
+            deferred_.reset();
+            RC_ASSERT(db_->stats().deferred_commits == 0);
             break;
         default: change(c, key);
         }
@@ -259,6 +282,7 @@ template <typename Database> class machine {
     std::vector<std::pair<coppice::savepoint, model>> points_;
     std::vector<std::pair<snapshot, model>> held_;
     std::map<commit_id, model> old_;
+    std::optional<commit_id> deferred_; // the newest commit, where it is not in the file
 };
 
 options tiny(unsigned choice) {
@@ -269,6 +293,7 @@ options tiny(unsigned choice) {
     chosen.pad_commits = choice % 5 == 4;
     chosen.two_sync_above_bytes = choice % 4 == 1 ? 2000 : std::uint64_t{4} << 20U;
     chosen.unsynced_limit_bytes = choice % 4 == 2 ? 10'000 : std::uint64_t{32} << 20U;
+    chosen.flush = {choice % 3 == 1 ? 30'000U : 10'000'000U, choice % 4 == 3 ? 2U : 100U, {}};
     return chosen;
 }
 

@@ -35,6 +35,7 @@ inline coppice::options tiny() {
     coppice::options chosen;
     chosen.nodes = {128, 128, 32};
     chosen.preallocate_bytes = 0;
+    chosen.flush.interval = {}; // threads are not simulated
     return chosen;
 }
 
@@ -144,16 +145,28 @@ class scribe {
         told_.promise(done(), 1, true);
     }
     void open() { open_.emplace(on_->start_process(), told_.chosen); }
-    void close() { open_.reset(); }
+    void close() {
+        open_.reset();
+        promise_flushed();
+    }
     void commit(edits const& changes, durability how) {
         auto txn = open_->write();
         carry_out(txn, changes);
-        told_.begin(done(), told_.newest_id() + 1, edited(told_.newest(), changes));
+        auto const before = told_.newest_id();
+        told_.begin(done(), before + 1, edited(told_.newest(), changes));
         must(txn.commit(how).value == told_.newest_id(), "an unexpected commit id");
-        told_.promise(done(), told_.newest_id(), how != durability::lazy);
+        // It takes along what is deferred, which no file ever holds by itself.
+        if (deferring_) told_.states.erase(before);
+        deferring_ = how == durability::deferred;
+        if (!deferring_) told_.promise(done(), told_.newest_id(), how != durability::lazy);
+    }
+    void flush() {
+        open_->flush();
+        promise_flushed();
     }
     void sync() {
         open_->sync();
+        deferring_ = false;
         told_.promise(done(), told_.newest_id(), true);
     }
     /// Compacts. @param dropped a key that the filter leaves out, or nothing
@@ -171,6 +184,7 @@ class scribe {
             told_.begin(done(), told_.newest_id() + 1, std::move(state));
         }
         must(open_->compact(hooks), "a compaction was stopped");
+        deferring_ = false;
         told_.promise(done(), told_.newest_id(), true);
     }
     [[nodiscard]] history const& told() {
@@ -183,9 +197,14 @@ class scribe {
 
   private:
     [[nodiscard]] std::size_t done() const noexcept { return on_->log().size(); }
+    void promise_flushed() {
+        if (!std::exchange(deferring_, false)) return;
+        told_.promise(done(), told_.newest_id(), false);
+    }
 
     std::unique_ptr<crash::machine> on_;
     history told_;
+    bool deferring_ = false; ///< is the newest commit in memory alone?
     std::optional<database> open_;
 };
 

@@ -36,8 +36,8 @@ inline void check_chain(revision const& newest, check_report& report) {
     try {
         while (!record.previous.is_null()) {
             auto const before = newest.image().record(record.previous, at.offset);
-            if (before.commit_id >= record.commit_id || before.time_us >= record.time_us ||
-                before.index + 1 != record.index) {
+            if (before.commit_id >= record.commit_id - record.id_span ||
+                before.time_us >= record.time_us || before.index + 1 != record.index) {
                 report.findings.push_back(
                     {"a commit record does not follow the one before it", at.offset});
             }
@@ -90,9 +90,9 @@ inline void merge(check_report& into, tree::check_report part) {
     return report;
 }
 
-/// Checks the newest visible commit of a database.
+/// Checks the newest visible commit of a database that is in its file.
 template <storage::medium Medium> [[nodiscard]] check_report check(store<Medium>& from) {
-    return check(*from.current());
+    return check(*state_in_file(from.current()));
 }
 
 } // namespace coppice::inline COPPICE_ABI::store

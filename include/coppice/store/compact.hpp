@@ -71,14 +71,15 @@ template <storage::medium Medium> class compaction {
         }
     }
 
-    /// @return false if it was stopped, or a writer was not done in time
-    [[nodiscard]] bool run() {
+    /// @return the commit of the fresh file, or nothing if it was stopped or a writer was not done
+    ///   in time
+    [[nodiscard]] std::optional<std::uint64_t> run() {
         try {
-            if (!begin()) return false;
+            if (!begin()) return {};
             approach();
             return finish();
         } catch (compaction_stopped const&) {
-            return false;
+            return {};
         }
     }
 
@@ -96,6 +97,7 @@ template <storage::medium Medium> class compaction {
     [[nodiscard]] bool begin() {
         auto const session = writer<Medium>::acquire(owner_, patience(hooks_));
         if (!session) return false;
+        session->flush(); // what is in memory is in no file that could be copied
         base_ = session->base();
         fresh_ = owner_->medium().fresh();
         return true;
@@ -130,7 +132,8 @@ template <storage::medium Medium> class compaction {
     template <typename Report> void follow(Report const& report, std::uint64_t all) {
         auto before = ~std::uint64_t{0};
         for (unsigned round = 0; round < most_rounds; ++round) {
-            auto const newest = owner_->current();
+            auto const newest = newest_in_file();
+            if (!newest) return;
             auto const behind = bytes_behind(*newest);
             auto const is_little = behind == 0 || (round != 0 && behind <= little_bytes);
             if (is_little || behind >= before) return;
@@ -138,6 +141,16 @@ template <storage::medium Medium> class compaction {
             fresh_->sync();
             before = behind;
         }
+    }
+
+    /// What is deferred is written first. @return null where a writer was not done in time
+    [[nodiscard]] revision_ptr newest_in_file() const {
+        auto shown = owner_->current();
+        if (!shown->is_deferred()) return shown;
+        auto const session = writer<Medium>::acquire(owner_, patience(hooks_));
+        if (!session) return {};
+        session->flush();
+        return session->base();
     }
 
     /// How much longer the file has become since the state that is copied: no less than what has
@@ -152,13 +165,13 @@ template <storage::medium Medium> class compaction {
     }
 
     /// Under the writers' lock: the last of it, and the name.
-    [[nodiscard]] bool finish() {
+    [[nodiscard]] std::optional<std::uint64_t> finish() {
         auto const session = writer<Medium>::acquire(owner_, patience(hooks_));
-        if (!session) return false;
+        if (!session) return {};
         auto& within = session->within();
         // Until the new name is durable, a power cut brings the old file back: what readers see
         // under the new name must be durable there.
-        within.sync();
+        session->sync();
         auto const newest = within.newest();
         static_cast<void>(bytes_behind(*newest));
         copy_->catch_up(newest, {hooks_.keep, {}});
@@ -169,7 +182,7 @@ template <storage::medium Medium> class compaction {
         owner_->medium().replace(*fresh_);
         fresh_.reset();
         within.adopt(std::move(copy_->file()), sealed.second, sealed.first);
-        return true;
+        return sealed.first->record().commit_id;
     }
 
     /// The record of the state that is newest, as the first one of a history.
@@ -202,10 +215,11 @@ template <storage::medium Medium> class compaction {
 
 /// Rewrites the database into a fresh file that holds its newest state and nothing else. Others
 /// write meanwhile, and wait while the last of their commits are taken over.
-/// @return false if `progress` stopped it, or somebody was not done in time; then nothing has
-///   changed
+/// @return the id of the commit that the fresh file holds, which is durable; nothing if `progress`
+///   stopped it, or somebody was not done in time, and then nothing has changed
 template <storage::medium Medium>
-bool compact(std::shared_ptr<store<Medium>> const& owner, compaction_hooks const& hooks) {
+std::optional<std::uint64_t> compact(std::shared_ptr<store<Medium>> const& owner,
+                                     compaction_hooks const& hooks) {
     writer<Medium>::require_writable(*owner);
     // Never without a limit: who waits in the kernel to compact, while the one who does waits to
     // write, would be a cycle to it.
@@ -213,7 +227,8 @@ bool compact(std::shared_ptr<store<Medium>> const& owner, compaction_hooks const
     auto const until = detail::patience(hooks).value_or(courtesy::clock::now() + for_ever);
     auto const lock = owner->compaction_lock();
     storage::held_lock const held(*lock, until);
-    return held.is_held() && detail::compaction<Medium>(owner, hooks).run();
+    if (!held.is_held()) return {};
+    return detail::compaction<Medium>(owner, hooks).run();
 }
 
 } // namespace coppice::inline COPPICE_ABI::store

@@ -45,10 +45,12 @@ struct copy_head {
 
 namespace detail {
 
-/// @throws errc::invalid_argument for what a transaction has not committed
+/// @throws errc::invalid_argument for what a transaction has not committed, or has deferred
 inline void require_committed(revision const& state) {
-    if (state.user() == state.record().user) return;
-    throw error(errc::invalid_argument, "a transaction's view cannot be copied: commit it first",
+    auto const in_file = state.user() == state.record().user && !state.is_deferred();
+    if (in_file) return;
+    throw error(errc::invalid_argument,
+                "what is not in the file cannot be copied: commit, or flush and read again",
                 state.image().path);
 }
 

@@ -64,16 +64,20 @@ namespace coppice::inline COPPICE_ABI::store {
     return revision_ptr(new revision(newest->shared_image(), std::move(record), at, end_offset));
 }
 
-/// The state that commit `id` made, looking back from `newest`.
+/// The newest state that is in the file, looking back from `shown`, which may be deferred.
+[[nodiscard]] inline revision_ptr state_in_file(revision_ptr const& shown) {
+    return shown->is_deferred() ? previous_state(*shown) : shown;
+}
+
+/// The state that commit `id` made, looking back from `newest`. Where a record stands for several
+/// commits, the state is that of the last one; those before it were never in the file.
 /// @throws errc::history_gone if the file does not hold it, errc::corrupt
 [[nodiscard]] inline revision_ptr state_at(revision_ptr const& newest, commit_id id) {
     auto record = newest->record();
     auto at = newest->at();
-    auto const holds = [&](commit_record const& r) {
-        return id.value <= r.commit_id && id.value >= r.commit_id - r.id_span;
-    };
     auto const limit = newest->limit_offset();
-    while (id.value < record.commit_id && !holds(record) && !record.previous.is_null()) {
+    auto const first_id = [&] { return record.commit_id - record.id_span; };
+    while (id.value < first_id() && !record.previous.is_null()) {
         if (!record.skip.is_null() && record.skip != record.previous) {
             auto skipped = newest->image().record(record.skip, limit);
             if (skipped.commit_id >= id.value) {
@@ -85,8 +89,12 @@ namespace coppice::inline COPPICE_ABI::store {
         at = record.previous;
         record = newest->image().record(at, limit);
     }
-    if (!holds(record)) {
-        throw error(errc::history_gone, "commit " + std::to_string(id.value), newest->image().path);
+    if (id.value != record.commit_id) {
+        auto what = "commit " + std::to_string(id.value);
+        if (id.value >= first_id() && id.value < record.commit_id) {
+            what += " was deferred and became one with " + std::to_string(record.commit_id);
+        }
+        throw error(errc::history_gone, what, newest->image().path);
     }
     if (at == newest->at()) return newest;
     auto const end_offset = at.offset + format::encoded_bytes(record);

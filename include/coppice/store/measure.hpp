@@ -7,26 +7,29 @@
 
 #include <coppice/format/superblock.hpp>
 #include <coppice/statistics.hpp>
+#include <coppice/store/history.hpp>
 #include <coppice/store/store.hpp>
 
 #include <cstdint>
 
 namespace coppice::inline COPPICE_ABI::store {
 
-/// Measures the newest visible commit.
+/// Measures the newest visible commit; where it is deferred, the file as it is without it.
 template <storage::medium Medium> [[nodiscard]] statistics measure(store<Medium>& from) {
     auto const state = from.current();
     auto const file = from.file();
     auto const durable = from.durable();
-    auto const& record = state->record();
     statistics result;
-    result.newest = {record.commit_id};
+    result.newest = {state->record().commit_id};
     result.durable = {durable.commit_id};
+    result.entries = state->user().root.entries;
+    result.height = state->user().height;
+    if (state->is_deferred()) result.deferred_commits = state->record().id_span + 1;
+    auto const in_file = state_in_file(state);
+    auto const& record = in_file->record();
     result.commits = record.index + 1;
-    result.entries = record.user.root.entries;
-    result.height = record.user.height;
     result.file_bytes = file.storage->size();
-    result.valid_bytes = state->limit_offset();
+    result.valid_bytes = in_file->limit_offset();
     result.live_bytes = format::data_begin_offset + record.user.root.bytes +
                         record.system.root.bytes + format::encoded_bytes(record);
     result.garbage_bytes = result.valid_bytes - result.live_bytes;

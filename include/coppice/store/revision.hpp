@@ -37,6 +37,16 @@ class revision final : public counted {
           limit_offset_(limit_offset),
           user_(record_.user) {}
 
+    /// A commit that is kept in memory: deferred.
+    /// @param base a committed state, @param record the commit, with its tree,
+    /// @param arena where that tree's new nodes are
+    revision(revision const& base, commit_record record, std::shared_ptr<tree::arena const> arena)
+        : image_(base.image_),
+          record_(std::move(record)),
+          limit_offset_(base.limit_offset_),
+          user_(record_.user),
+          arena_(std::move(arena)) {}
+
     /// What a transaction has made of a base so far.
     /// @param user its tree, maybe in memory, @param arena where that memory is
     revision(revision const& base, tree_ref const& user, std::shared_ptr<tree::arena const> arena)
@@ -93,7 +103,9 @@ class revision final : public counted {
     [[nodiscard]] tree_ref const& user() const noexcept { return user_; }
     [[nodiscard]] tree_ref const& system() const noexcept { return record_.system; }
     [[nodiscard]] commit_record const& record() const noexcept { return record_; }
+    /// Where the record lies; nowhere for a deferred commit.
     [[nodiscard]] record_ref const& at() const noexcept { return record_ref_; }
+    [[nodiscard]] bool is_deferred() const noexcept { return record_ref_.is_null(); }
     [[nodiscard]] std::uint64_t limit_offset() const noexcept { return limit_offset_; }
     [[nodiscard]] file_image const& image() const noexcept { return *image_; }
     [[nodiscard]] std::shared_ptr<file_image const> const& shared_image() const noexcept {

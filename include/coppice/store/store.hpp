@@ -14,10 +14,12 @@
 #include <coppice/storage/turn.hpp>
 #include <coppice/store/clock.hpp>
 #include <coppice/store/courtesy.hpp>
+#include <coppice/store/kept_tenure.hpp>
 #include <coppice/store/opened_file.hpp>
 #include <coppice/store/recovery.hpp>
 #include <coppice/store/revision.hpp>
 #include <coppice/store/slot_keeper.hpp>
+#include <coppice/tell.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -72,6 +74,8 @@ template <storage::medium Medium> class store {
     [[nodiscard]] storage::turn& turn() noexcept { return turn_; }
     /// The time for which this handle has the lock, if it has. REQUIRES: the turn.
     [[nodiscard]] std::weak_ptr<tenure<Medium>>& running_tenure() noexcept { return tenure_; }
+    /// What is kept while commits are deferred.
+    [[nodiscard]] kept_tenure<tenure<Medium>>& kept() noexcept { return kept_; }
     /// When others may have the lock.
     [[nodiscard]] courtesy& manners() noexcept { return manners_; }
     /// What opening had to pass over, if anything.
@@ -90,7 +94,8 @@ template <storage::medium Medium> class store {
             format::load_visible(lock_->page()) == visible_of(*newest)) {
             return newest;
         }
-        return refresh(false);
+        // While it is deferred nobody else commits.
+        return newest->is_deferred() ? newest : refresh(false);
     }
 
     /// The newest commit that is whole, also one that a power cut may still take back.
@@ -119,6 +124,27 @@ template <storage::medium Medium> class store {
         file_ = std::move(file);
         published_.store(std::move(next));
         page_believed_.store(believed_page().has_value(), std::memory_order_release);
+    }
+
+    /// Shows a state that is in memory alone. Called by the writer, under its lock.
+    void show_deferred(revision_ptr next) noexcept {
+        std::scoped_lock const guard(reload_);
+        published_.store(std::move(next));
+    }
+
+    /// Notes that all commits up to this one are durable. @return is that new?
+    bool note_durable(std::uint64_t id) noexcept {
+        auto noted = durable_noted_.load(std::memory_order_relaxed);
+        while (noted < id) {
+            if (durable_noted_.compare_exchange_weak(noted, id, std::memory_order_relaxed)) {
+                return true;
+            }
+        }
+        return false;
+    }
+    /// Tells `on_durable` of it, where that is new.
+    void tell_durable(std::uint64_t id) noexcept {
+        if (note_durable(id)) tell(options_.events, &events::on_durable, commit_id{id});
     }
 
     /// The live page, if it speaks of the file that is open.
@@ -217,10 +243,11 @@ template <storage::medium Medium> class store {
     std::uint64_t poison_count_ = 0;
     storage::turn turn_;
     std::weak_ptr<tenure<Medium>> tenure_;
+    kept_tenure<tenure<Medium>> kept_;
+    std::atomic<std::uint64_t> durable_noted_{0};
     courtesy manners_{options_.longest_run};
     std::optional<recovery_info> recovery_;
-    mutable std::mutex
-        reload_; // guards file_, replaced_, compaction_lock_; taken for reading by nobody else
+    mutable std::mutex reload_; // for file_, replaced_ and compaction_lock_; no reader takes it
     file_type file_;
     slot_pair seen_slots_;
     std::vector<replaced_file> replaced_;
@@ -311,9 +338,10 @@ template <storage::medium Medium> void store<Medium>::load_first() {
 
 template <storage::medium Medium> revision_ptr store<Medium>::refresh(bool also_unsafe) {
     std::scoped_lock const guard(reload_);
+    auto shown = published_.load();
+    if (shown->is_deferred()) return shown;
     follow_compaction();
     page_believed_.store(believed_page().has_value(), std::memory_order_release);
-    auto shown = published_.load();
     if (!page_believed_.load(std::memory_order_acquire) && nothing_new()) return shown;
     auto next = load(also_unsafe);
     auto const same_file = next->image().identity == shown->image().identity;

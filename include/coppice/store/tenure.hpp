@@ -9,10 +9,12 @@
 //   is written before `prepare`, nor after a failed sync. Functions that say so need the turn; the
 //   others may be called by any thread.
 
+#include <coppice/assert.hpp>
 #include <coppice/error.hpp>
 #include <coppice/format/live_page.hpp>
 #include <coppice/storage/concepts.hpp>
 #include <coppice/storage/held_lock.hpp>
+#include <coppice/store/deferred.hpp>
 #include <coppice/store/recovery.hpp>
 #include <coppice/store/slot_keeper.hpp>
 #include <coppice/store/store.hpp>
@@ -55,8 +57,12 @@ template <storage::medium Medium> class tenure {
 
     // ---- with the turn ---------------------------------------------------------------------
 
-    /// The newest state, that the next transaction begins from: maybe not settled yet.
+    /// The newest state, that the next transaction begins from: maybe deferred, or not settled yet.
     [[nodiscard]] revision_ptr const& newest() const noexcept { return newest_; }
+    /// The newest state whose bytes are appended.
+    [[nodiscard]] revision_ptr const& written() const noexcept { return written_; }
+    /// What came after that.
+    [[nodiscard]] deferred_commits const& deferred() const noexcept { return deferred_; }
     [[nodiscard]] file_type& file() noexcept { return file_; }
     [[nodiscard]] std::uint64_t append_offset() const noexcept { return append_offset_; }
     [[nodiscard]] std::uint64_t next_id() const noexcept { return last_id_ + 1; }
@@ -75,9 +81,14 @@ template <storage::medium Medium> class tenure {
     /// @throws errc::lock_lost unless the lock and the slots are still as this handle found or
     ///   wrote them
     void check_undisturbed();
-    /// Takes note of a state whose bytes were appended. The next transaction begins from it.
+    /// Takes note of a state whose bytes were appended. The next transaction begins from it. It has
+    /// all that was deferred.
     void append(revision_ptr const& state, durability how);
+    /// Shows a state that stays in memory, and begins the next transaction from it. Readers see it
+    /// after those before it, so these are settled first. @throws as `settle`
+    void defer(revision_ptr const& state, std::shared_ptr<tree::arena> memory);
     /// Makes everything that is appended durable. One sync, or none where there is nothing to do.
+    /// REQUIRES: nothing is deferred.
     void sync();
     /// Shows a fresh file that stands at the path now instead of the old one. REQUIRES: `sync`.
     void adopt(file_type fresh, superblock const& slot, revision_ptr const& state);
@@ -92,6 +103,11 @@ template <storage::medium Medium> class tenure {
     void settle(revision const& state, durability how) {
         guard_type guard(mutex_);
         settle(guard, state.record().commit_id, how);
+    }
+    /// The newest commit that is known to have reached the device; 0 where that is not known yet.
+    [[nodiscard]] std::uint64_t durable_id() {
+        guard_type const guard(mutex_);
+        return plan_.needed() ? 0 : slots_.durable().commit_id;
     }
     /// @throws errc::sync_failed after a failure
     void check_sound() {
@@ -148,6 +164,8 @@ template <storage::medium Medium> class tenure {
     // Of those who have the turn.
     file_type file_;
     revision_ptr newest_;
+    revision_ptr written_;
+    deferred_commits deferred_;
     takeover_plan plan_;
     std::uint64_t append_offset_ = 0;
     std::uint64_t last_id_ = 0;
@@ -158,7 +176,7 @@ template <storage::medium Medium> class tenure {
     std::condition_variable changed_;
     slot_keeper<storage_type, lock_type> slots_;
     batch appended_;             // what the next leader has to settle
-    std::uint64_t shown_id_ = 0; // of the newest state that a leader has shown
+    std::uint64_t shown_id_ = 0; // the newest commit in the file that readers may see
     bool leading_ = false;
     bool poisoned_ = false;
 };
@@ -194,7 +212,10 @@ template <storage::medium Medium> void tenure<Medium>::examine() {
         newest_ = file_.state(std::move(found.record), record_of(newest), newest.end_offset);
     }
     if (!page) slots_.set_visible(store_type::visible_of(*newest_));
+    written_ = newest_;
+    if (!plan_.needed()) store.note_durable(slots_.durable().commit_id); // it is nobody's news
     appended_ = {newest_, file_};
+    shown_id_ = newest_->record().commit_id;
 }
 
 /// Removes what a compaction has left whose process has died. One that lives has its lock.
@@ -247,12 +268,25 @@ template <storage::medium Medium> void tenure<Medium>::check_undisturbed() {
 
 template <storage::medium Medium>
 void tenure<Medium>::append(revision_ptr const& state, durability how) {
-    newest_ = state;
+    newest_ = written_ = state;
+    deferred_.clear();
     last_id_ = state->record().commit_id;
     append_offset_ = behind(state->limit_offset());
     guard_type const guard(mutex_);
     appended_ = {state, file_, appended_.to_sync || how != durability::lazy,
                  appended_.unsummed || how == durability::two_sync};
+}
+
+template <storage::medium Medium>
+void tenure<Medium>::defer(revision_ptr const& state, std::shared_ptr<tree::arena> memory) {
+    prepare();
+    guard_type guard(mutex_);
+    require_sound();
+    settle(guard, written_->record().commit_id, durability::lazy);
+    newest_ = state;
+    deferred_.add(state, std::move(memory), deferred_commits::clock::now());
+    last_id_ = state->record().commit_id;
+    owner_->show_deferred(state);
 }
 
 template <storage::medium Medium>
@@ -315,6 +349,7 @@ void tenure<Medium>::make_newest(guard_type& guard, batch const& what) {
 }
 
 template <storage::medium Medium> void tenure<Medium>::sync() {
+    COPPICE_ASSERT(deferred_.empty());
     prepare_to_sync();
     guard_type guard(mutex_);
     settle(guard, newest_->record().commit_id, durability::sync);
@@ -333,11 +368,13 @@ void tenure<Medium>::adopt(file_type fresh, superblock const& slot, revision_ptr
         slots_.mark_durable();
         slots_.write_page(false);
     });
-    newest_ = state;
+    newest_ = written_ = state;
     last_id_ = slots_.last_id();
     append_offset_ = behind(slots_.newest().end_offset);
     plan_ = {};
     plan_.marked = true;
+    appended_ = {state, file_};
+    shown_id_ = state->record().commit_id;
     owner_->publish(state, file_);
 }
 

@@ -10,16 +10,21 @@
 #include <coppice/error.hpp>
 #include <coppice/storage/concepts.hpp>
 #include <coppice/store/appender.hpp>
+#include <coppice/store/next_record.hpp>
 #include <coppice/store/store.hpp>
 #include <coppice/store/tenure.hpp>
+#include <coppice/tell.hpp>
 #include <coppice/tree/relocate.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -33,7 +38,9 @@ template <storage::medium Medium> struct appended_commit {
     durability how{};
 
     /// Waits until the commit has what it was promised. @throws errc::sync_failed
-    void settle() const { within->settle(*state, how); }
+    void settle() const {
+        if (how != durability::deferred) within->settle(*state, how);
+    }
 };
 
 /// The right to append, held from construction to commit or destruction.
@@ -79,6 +86,12 @@ template <storage::medium Medium> class writer {
     }
     [[nodiscard]] opened_file<storage_type>& file() { return within().file(); }
 
+    /// Where this transaction's nodes in memory go: they may be deferred there.
+    [[nodiscard]] std::shared_ptr<tree::arena> const& memory() {
+        if (!memory_) memory_ = within().deferred().memory();
+        return memory_;
+    }
+
     /// Where this transaction's bytes go. Does what must be done before the first append.
     [[nodiscard]] appender_type& append() {
         if (!appender_) {
@@ -88,7 +101,9 @@ template <storage::medium Medium> class writer {
         return *appender_;
     }
 
-    /// Makes a tree the newest state of the database once it is settled, and ends the turn.
+    /// Makes a tree the newest state of the database once it is settled, and ends the turn. What
+    /// was deferred before it is in it, and becomes one commit with it, unless it is deferred too.
+    /// @return how durable it is made: one that may not be deferred now is lazy
     /// @throws error: nothing changed, and the call may be repeated
     [[nodiscard]] appended_commit<Medium> commit(tree_ref const& user, durability how,
                                                  std::string note);
@@ -100,17 +115,31 @@ template <storage::medium Medium> class writer {
     /// @throws as `commit`, and what `write` throws; then nothing has changed
     template <typename Write> void follow(commit_record record, record_ref at, Write write);
 
+    /// Writes what is deferred, as one commit. REQUIRES: nothing was appended in this turn.
+    /// @throws as `commit`, and errc::sync_failed
+    void flush() {
+        if (append_deferred(durability::lazy)) tenure_->settle(*base_, durability::lazy);
+    }
     /// Makes everything that is committed durable. One sync, or none where there is nothing to do.
-    void sync() { within().sync(); }
+    void sync() {
+        append_deferred(durability::sync);
+        within().sync();
+    }
 
     /// The same of what is committed so far, at the end of the turn: other threads of this handle
     /// go on meanwhile.
     void sync_beside() {
+        append_deferred(durability::sync);
         auto const state = within().newest();
         within().prepare_to_sync();
         end_turn();
         tenure_->settle(*state, durability::sync);
     }
+
+    /// Writes what is deferred and cuts off what was written ahead, if this can be done now: the
+    /// end of a handle. Where another thread has the turn, the end of that turn does it. What can
+    /// not be written is told to the events, and lost.
+    static void close(std::shared_ptr<store_type> const& owner) noexcept;
 
     /// For those who do more than append.
     [[nodiscard]] tenure<Medium>& within() const {
@@ -123,15 +152,22 @@ template <storage::medium Medium> class writer {
 
     [[nodiscard]] bool enter(storage::deadline until);
     void end_turn() noexcept;
-    [[nodiscard]] commit_record next_record(durability how, std::string note) const;
-    [[nodiscard]] revision_ptr write_transaction(appender_type& to, tree_ref const& user,
-                                                 durability& how, std::string note);
+    [[nodiscard]] bool may_defer();
+    [[nodiscard]] appended_commit<Medium> defer(commit_record record);
+    bool append_deferred(durability how);
+    [[nodiscard]] static std::optional<flusher::clock::duration> flush_overdue(
+        std::shared_ptr<store_type> const& owner) noexcept;
+    [[nodiscard]] commit_record next_record(tree_ref const& user, std::string note) const;
+    [[nodiscard]] revision_ptr append_transaction(commit_record record, durability& how);
+    [[nodiscard]] revision_ptr write_transaction(appender_type& to, commit_record record,
+                                                 durability& how);
     void preallocate(durability how);
 
     std::shared_ptr<store_type> owner_;
     std::shared_ptr<tenure<Medium>> tenure_;
     revision_ptr base_;
     std::optional<appender_type> appender_;
+    std::shared_ptr<tree::arena> memory_;
     bool has_turn_ = true;
 };
 
@@ -162,10 +198,17 @@ template <storage::medium Medium> bool writer<Medium>::enter(storage::deadline u
         running = tenure_;
         manners.after_lock(courtesy::clock::now(), rests);
     } else {
-        tenure_->check_sound();
+        try {
+            tenure_->check_sound();
+        } catch (error const&) {
+            owner_->kept().keep({}); // what was deferred is never written: others may have the lock
+            throw;
+        }
         owner_->lock()->set_owner(std::this_thread::get_id());
     }
     base_ = tenure_->newest();
+    // Transactions that were rolled back leave memory behind too.
+    if (tenure_->deferred().held_bytes() > owner_->chosen().flush.bytes) flush();
     return true;
 }
 
@@ -173,49 +216,119 @@ template <storage::medium Medium> void writer<Medium>::end_turn() noexcept {
     if (!std::exchange(has_turn_, false)) return;
     // In a fork neither lock nor turn is touched: they are the parent's.
     if (owner_->lock()->is_forked()) return;
-    if (tenure_) owner_->lock()->set_owner({}); // others may still be in it
+    auto& kept = owner_->kept();
+    if (tenure_) {
+        // Others may still be in it. Where nobody flushes, this thread would wait for itself.
+        auto const nobody = kept.has_deferred() && owner_->chosen().flush.interval.count() == 0;
+        owner_->lock()->set_owner(nobody ? std::this_thread::get_id() : std::thread::id());
+    }
     owner_->turn().release();
+    if (kept.is_closing() && kept.has_deferred()) close(owner_);
 }
 
 template <storage::medium Medium>
-commit_record writer<Medium>::next_record(durability how, std::string note) const {
-    auto const& before = base_->record();
-    commit_record record;
-    record.commit_id = tenure_->next_id();
-    record.time_us = std::max(owner_->now_us(), before.time_us + 1);
-    record.system = before.system;
-    record.begin_offset = appender_->begin_offset();
-    record.data_summed = how != durability::two_sync;
-    record.previous = base_->at();
-    record.index = before.index + 1;
-    record.skip = record.previous;
-    if (auto const target = format::skip_target(record.index); target != before.index) {
-        auto const skipped = base_->image().record(before.skip, base_->limit_offset());
-        record.skip = skipped.index == target ? before.skip : skipped.skip;
-    }
-    record.nonce = owner_->medium().random();
-    record.note = std::move(note);
-    return record;
+commit_record writer<Medium>::next_record(tree_ref const& user, std::string note) const {
+    return record_after(*tenure_->written(), *base_, tenure_->next_id(), owner_->now_us(), user,
+                        std::move(note));
 }
 
 template <storage::medium Medium>
 appended_commit<Medium> writer<Medium>::commit(tree_ref const& user, durability how,
                                                std::string note) {
-    auto& to = append();
-    within().check_undisturbed();
-    revision_ptr state;
-    auto const spilled = to.spilled();
-    try {
-        // Nothing refers to these bytes yet: a failure here changes nothing.
-        state = write_transaction(to, user, how, std::move(note));
-    } catch (...) {
-        if (!spilled) appender_.reset();
-        throw;
-    }
-    tenure_->append(state, how);
+    auto const defers = how == durability::deferred;
+    if (defers && may_defer()) return defer(next_record(user, std::move(note)));
+    if (defers) how = durability::lazy;
+    static_cast<void>(append()); // before the next record: the state that it builds on is prepared
+    auto state = append_transaction(next_record(user, std::move(note)), how);
     end_turn();
     // From here on the outcome is unknown if anything fails.
     return {tenure_, std::move(state), how};
+}
+
+/// May the commit stay in memory? What was written early may not, and memory is bounded.
+template <storage::medium Medium> bool writer<Medium>::may_defer() {
+    auto const& policy = owner_->chosen().flush;
+    return !appender_ && !owner_->kept().is_closing() &&
+           !within().deferred().is_due(policy, memory()->held_bytes(),
+                                       deferred_commits::clock::now());
+}
+
+template <storage::medium Medium>
+appended_commit<Medium> writer<Medium>::defer(commit_record record) {
+    revision_ptr state(new revision(*tenure_->written(), std::move(record), memory()));
+    auto const interval = owner_->chosen().flush.interval;
+    auto const first = tenure_->deferred().empty() && interval.count() != 0;
+    auto& kept = owner_->kept();
+    if (first) {
+        kept.flushes().start([weak = std::weak_ptr(owner_)] {
+            auto const owner = weak.lock();
+            return owner ? flush_overdue(owner) : std::nullopt;
+        });
+    }
+    tenure_->defer(state, memory());
+    kept.keep(tenure_);
+    // Not before: who is woken early finds nothing to flush, and does not come again.
+    if (first) kept.flushes().arm(flusher::clock::now() + interval);
+    end_turn();
+    return {tenure_, std::move(state), durability::deferred};
+}
+
+/// @return was there anything?
+template <storage::medium Medium> bool writer<Medium>::append_deferred(durability how) {
+    auto const newest = within().deferred().newest();
+    if (!newest) return false;
+    static_cast<void>(append());
+    base_ = append_transaction(newest->record(), how);
+    appender_.reset(); // what follows begins behind it
+    memory_.reset();
+    return true;
+}
+
+/// Of the flusher's thread. @return nothing, or after how long to try again
+template <storage::medium Medium>
+std::optional<flusher::clock::duration> writer<Medium>::flush_overdue(
+    std::shared_ptr<store_type> const& owner) noexcept {
+    constexpr std::chrono::milliseconds busy_pause{10};
+    auto const& told = owner->chosen().events;
+    if (!owner->kept().has_deferred()) return {};
+    try {
+        auto const session = acquire(owner, courtesy::clock::now());
+        if (!session) return busy_pause;
+        session->flush();
+        return {};
+    } catch (error const& e) {
+        tell(told, &events::on_error, e);
+    } catch (std::exception const&) { // no memory now
+    }
+    tell(told, &events::log, log_level::error, std::string_view("deferred commits not written"));
+    return owner->chosen().flush.interval;
+}
+
+template <storage::medium Medium>
+void writer<Medium>::close(std::shared_ptr<store_type> const& owner) noexcept {
+    auto& kept = owner->kept();
+    if (owner->lock() && owner->lock()->is_forked()) {
+        kept.flushes().abandon();
+        return kept.keep({});
+    }
+    kept.set_closing();
+    kept.flushes().stop();
+    if (owner->chosen().read_only) return;
+    auto const had_deferred = kept.has_deferred();
+    std::unique_ptr<writer> session;
+    try {
+        session = acquire(owner, courtesy::clock::now());
+        if (!session) return; // the end of the other one's turn comes here again
+        session->flush();
+        session->within().trim();
+    } catch (error const& e) {
+        if (!had_deferred || e.kind() == errc::would_deadlock) return; // it only saves space
+        auto const& told = owner->chosen().events;
+        tell(told, &events::on_error, e);
+        tell(told, &events::log, log_level::error, std::string_view("deferred commits are lost"));
+    } catch (std::exception const&) { // no memory now
+    }
+    if (session) kept.keep({});
 }
 
 template <storage::medium Medium>
@@ -231,17 +344,35 @@ void writer<Medium>::follow(commit_record record, record_ref at, Write write) {
     tenure_->settle(*state, durability::two_sync);
 }
 
+/// Appends what a record tells of. @throws error; then nothing has changed
+template <storage::medium Medium>
+revision_ptr writer<Medium>::append_transaction(commit_record record, durability& how) {
+    auto& to = append();
+    within().check_undisturbed();
+    revision_ptr state;
+    auto const spilled = to.spilled();
+    try {
+        // Nothing refers to these bytes yet: a failure here changes nothing.
+        state = write_transaction(to, std::move(record), how);
+    } catch (...) {
+        if (!spilled) appender_.reset();
+        throw;
+    }
+    tenure_->append(state, how);
+    owner_->kept().keep({});
+    return state;
+}
+
 /// Appends nodes, values and record. @return the new state; `how` is what it turned out to need
 template <storage::medium Medium>
-revision_ptr writer<Medium>::write_transaction(appender_type& to, tree_ref const& user,
-                                               durability& how, std::string note) {
-    auto const relocated = tree::relocate(to, user);
+revision_ptr writer<Medium>::write_transaction(appender_type& to, commit_record record,
+                                               durability& how) {
+    record.user = tree::relocate(to, record.user);
     auto const bytes_appended = to.end_offset() - to.begin_offset();
     // What went to the file early was not summed, so its sync must come before the slot.
     auto const is_large = bytes_appended > owner_->chosen().two_sync_above_bytes;
     if (to.spilled() || (is_large && how == durability::sync)) how = durability::two_sync;
-    auto record = next_record(how, std::move(note));
-    record.user = relocated;
+    place_record(record, *tenure_->written(), how, to.begin_offset(), owner_->medium().random());
     if (record.data_summed) record.data_checksum = format::checksum(to.buffered());
     auto const image = format::encode(record);
     record_ref const at{to.end_offset(), format::record_checksum(image)};

@@ -4,7 +4,8 @@
 // Owns: the pending edits over a base, folding them into memory nodes, bulk edits that go to the
 //   file early, and the end: commit or rollback.
 // Invariant: `work` is the tree without the pending edits; the arena only grows, so nothing handed
-//   out moves before the transaction ends. A function that throws has changed nothing visible.
+//   out moves before the transaction ends. It is shared with what is deferred. A function that
+//   throws has changed nothing visible.
 
 #include <coppice/commit_id.hpp>
 #include <coppice/error.hpp>
@@ -36,9 +37,7 @@ using format::stored_value;
 template <storage::medium Medium> class transaction_state {
   public:
     explicit transaction_state(std::unique_ptr<store::writer<Medium>> session)
-        : session_(std::move(session)),
-          memory_(std::make_shared<tree::arena>()),
-          work_(session_->base()) {}
+        : session_(std::move(session)), memory_(session_->memory()), work_(session_->base()) {}
 
     transaction_state(transaction_state const&) = delete;
     transaction_state& operator=(transaction_state const&) = delete;
@@ -163,7 +162,9 @@ template <storage::medium Medium> class transaction_state {
         store::appended_commit<Medium> result{nullptr, session_->base(), how};
         if (work_->user() != result.state->user()) {
             result = session_->commit(work_->user(), how, std::move(note));
-        } else if (how != durability::lazy) {
+        } else if (how == durability::lazy) {
+            session_->flush();
+        } else if (how != durability::deferred) {
             session_->sync();
         }
         session_.reset();

@@ -35,6 +35,7 @@ struct tally {
     std::uint64_t failed_syncs = 0;
     std::uint64_t power_cuts = 0;
     std::uint64_t groups = 0;    ///< commits that share syncs
+    std::uint64_t deferred = 0;  ///< commits that stayed in memory when they were made
     std::uint64_t takeovers = 0; ///< one process commits after another one
 
     void add(tally const& other) noexcept {
@@ -46,6 +47,7 @@ struct tally {
         failed_syncs += other.failed_syncs;
         power_cuts += other.power_cuts;
         groups += other.groups;
+        deferred += other.deferred;
         takeovers += other.takeovers;
     }
 };
@@ -59,6 +61,7 @@ class random_history {
   public:
     random_history(std::uint64_t seed, std::uint64_t index, visitor visit)
         : pick_(choices::random(seed, index)),
+          pick_deferred_(choices::random(~seed, index)),
           visit_(std::move(visit)),
           on_(disk_image{}, pick_.below(~std::uint64_t{0})) {
         choose_options();
@@ -96,12 +99,19 @@ class random_history {
         if (pick_.below(4) == 0) chosen_.two_sync_above_bytes = 600;
         processes_ = pick_.below(2) == 0 ? 1 : 1 + pick_.below(most_processes);
         keys_ = 3 + pick_.below(12);
+        // Choices of their own, so that a history without deferred commits stays what it was.
+        may_defer_ = pick_deferred_.below(3) == 0;
+        chosen_.flush = {0, 0, {}};
+        if (!may_defer_) return;
+        chosen_.flush.bytes = pick_deferred_.below(3) == 0 ? 20'000 : 1'000'000;
+        chosen_.flush.count = static_cast<std::uint32_t>(2 + pick_deferred_.below(6));
     }
 
     void restart() {
         ++seen_.power_cuts;
         auto const at = done();
         open_ = {};
+        deferring_ = most_processes;
         on_.restart(pick_, random_level());
         start_ = on_.disk();
         go_on_with(start_, told_, at, chosen_);
@@ -120,6 +130,9 @@ class random_history {
     // ---- what is done ----------------------------------------------------------------------
 
     void step() {
+        // Who has deferred commits has the lock, and nobody here can wait for it.
+        auto const any = pick_.below(processes_);
+        auto const who = deferring_ != most_processes ? deferring_ : any;
         auto const may_fail = pick_.below(6);
         if (may_fail == 0) {
             on_.kill_after(pick_.below(9));
@@ -130,7 +143,7 @@ class random_history {
         auto const failed = on_.faults().fired();
         auto const deaths = on_.deaths();
         try {
-            act(pick_.below(processes_));
+            act(who);
         } catch (coppice::error const& e) {
             auto const planned = on_.faults().fired() > failed || on_.deaths() > deaths;
             must(planned, std::string("an error that was not planned: ") + e.what());
@@ -139,11 +152,14 @@ class random_history {
                 must_refuse_writing(*open_[acting_]);
             }
             open_[acting_].reset();
+            deferring_ = most_processes;
         }
         if (on_.faults().fired() > failed) see_failed_sync();
         seen_.kills += on_.deaths() - deaths;
-        if (on_.deaths() > deaths)
-            open_[acting_].reset(); // a destructor may have kept quiet about it
+        if (on_.deaths() > deaths) { // a destructor may have kept quiet about it
+            open_[acting_].reset();
+            deferring_ = most_processes;
+        }
         on_.plan_nothing();
         on_.spare();
     }
@@ -153,6 +169,7 @@ class random_history {
         // Bytes that are read from the disk again change under those who have them mapped.
         if (on_.faults().planned().how == sync_failure::clean && pick_.below(3) != 0) return;
         open_ = {};
+        deferring_ = most_processes;
         on_.evict(pick_);
     }
 
@@ -171,7 +188,10 @@ class random_history {
         coppice::compaction_hooks hooks;
         hooks.progress = [&](std::uint64_t, std::uint64_t) {
             for (auto commits = pick_.below(3); commits > 0; --commits) {
-                auto const other = pick_.below(processes_);
+                // Who has deferred commits has the lock, and nobody here can wait for it.
+                note_deferring(db, who);
+                auto const any = pick_.below(processes_);
+                auto const other = deferring_ == who ? who : any;
                 auto const deaths = on_.deaths();
                 if (other != who && pick_.below(8) == 0) {
                     coppice::compaction_hooks impatient;
@@ -180,6 +200,7 @@ class random_history {
                 } else {
                     auto made = commit(opened(other));
                     settle(made);
+                    if (other != who) flush(opened(other));
                     ++seen_.beside;
                 }
                 if (on_.deaths() > deaths && other != who) open_[other].reset();
@@ -192,21 +213,24 @@ class random_history {
 
     void act(std::size_t who) {
         auto& db = opened(who);
+        if (deferring_ == who && pick_deferred_.below(5) == 0) return flush(db);
         switch (pick_.below(12)) {
         case 0: {
             auto const number = newest(db);
             db.sync();
             told_.keep_promise(done(), number, true);
+            deferring_ = most_processes;
             return;
         }
         case 1: {
             auto const number = newest(db);
-            if (!compact(db, who)) return;
+            if (!compact(db, who)) return note_deferring(db, who);
             ++seen_.compactions;
             told_.keep_promise(done(), number, true);
+            deferring_ = most_processes;
             return;
         }
-        case 2: open_[who].reset(); return;
+        case 2: return close(who);
         case 3: commit_group(db); break;
         default: {
             auto made = commit(db);
@@ -215,6 +239,31 @@ class random_history {
         }
         if (last_writer_ != who && last_writer_ != most_processes) ++seen_.takeovers;
         last_writer_ = who;
+        note_deferring(db, who);
+    }
+    void note_deferring(database const& db, std::size_t who) {
+        auto const defers = may_defer_ && db.stats().deferred_commits != 0;
+        deferring_ = defers ? who : most_processes;
+    }
+
+    /// What is deferred is written then: as safe as what is lazy.
+    void flush(database& db) {
+        auto const number = newest_made_;
+        db.flush();
+        must(db.stats().deferred_commits == 0, "a flush leaves something behind");
+        told_.keep_promise(done(), number, false);
+        deferring_ = most_processes;
+    }
+    void close(std::size_t who) {
+        if (deferring_ != who) return open_[who].reset();
+        auto const number = newest_made_;
+        auto const disturbed = on_.faults().fired() + on_.deaths();
+        open_[who].reset();
+        deferring_ = most_processes;
+        // Of a failure in closing only events are told.
+        if (on_.faults().fired() + on_.deaths() == disturbed) {
+            told_.keep_promise(done(), number, false);
+        }
     }
 
     /// The version that a writer begins from.
@@ -226,13 +275,15 @@ class random_history {
     /// A commit that is still to be settled.
     struct begun {
         std::size_t number;
-        bool lazy;
+        durability how;
         database::transaction::pending_commit pending;
     };
     void settle(begun& made) {
         made.pending.wait();
-        told_.keep_promise(done(), made.number, !made.lazy);
         ++seen_.commits;
+        // What is deferred is promised to nobody until it is flushed.
+        if (made.how == durability::deferred) return;
+        told_.keep_promise(done(), made.number, made.how != durability::lazy);
     }
     /// Commits of one process that share syncs, as threads would make them.
     void commit_group(database& db) {
@@ -250,6 +301,8 @@ class random_history {
     [[nodiscard]] begun commit(database& db) {
         auto txn = db.write();
         auto const parent = judged(txn.view());
+        must(deferring_ == most_processes || parent == newest_made_,
+             "a transaction does not begin from what is deferred");
         auto state = told_.state(parent);
         auto const number = told_.next_number();
         for (auto edits = pick_.below(4); edits > 0; --edits) {
@@ -269,9 +322,18 @@ class random_history {
         state[version_key] = std::to_string(number);
         constexpr std::array<durability, 4> ways{durability::sync, durability::sync,
                                                  durability::lazy, durability::two_sync};
-        auto const how = ways[pick_.below(ways.size())];
-        told_.begin(done(), parent, std::move(state), how == durability::lazy);
-        return {number, how == durability::lazy, txn.commit_async(how)};
+        auto how = ways[pick_.below(ways.size())];
+        if (may_defer_ && pick_deferred_.below(3) != 0) how = durability::deferred;
+        auto const lazy = how == durability::lazy || how == durability::deferred;
+        told_.begin(done(), parent, std::move(state), lazy);
+        auto const before = may_defer_ ? db.stats().deferred_commits : 0;
+        auto pending = txn.commit_async(how);
+        newest_made_ = number;
+        if (how == durability::deferred && db.stats().deferred_commits > before) {
+            ++seen_.deferred;
+            must(judged(db.read()) == number, "a deferred commit is not seen at once");
+        }
+        return {number, how, std::move(pending)};
     }
 
     // ---- what is left of it -----------------------------------------------------------------
@@ -305,11 +367,15 @@ class random_history {
     static constexpr auto never = ~std::uint64_t{0};
 
     choices pick_;
+    choices pick_deferred_;
     visitor visit_;
     machine on_;
     coppice::options chosen_;
     std::uint64_t processes_ = 1;
     std::uint64_t keys_ = 3;
+    bool may_defer_ = false;
+    std::size_t deferring_ = most_processes; ///< who has commits in memory alone
+    std::size_t newest_made_ = 0;            ///< the version of the newest of them
     disk start_;
     ledger told_;
     std::size_t last_writer_ = most_processes;

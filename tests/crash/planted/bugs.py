@@ -184,7 +184,7 @@ CODE = [
     bug("rounds_from_the_first", "every round compares with the state that was copied first",
         (S + "fresh_copy.hpp", "        state_ = next;\n", "")),
     bug("lazy_shown", "a compaction shows under the new name what is not durable",
-        (S + "compact.hpp", "        within.sync();\n", "")),
+        (S + "compact.hpp", "        session->sync();\n", "")),
     bug("name_without_lock", "a compaction lets the lock go before it takes the name",
         (S + "compact.hpp", "        owner_->medium().replace(*fresh_);\n",
          "        owner_->lock()->release();\n        owner_->medium().replace(*fresh_);\n")),
@@ -192,8 +192,7 @@ CODE = [
         (S + "tenure.hpp", "if (held.is_held()) static_cast<void>(medium.discard_fresh());",
          "static_cast<void>(held.is_held());\n        static_cast<void>(medium.discard_fresh());")),
     bug("two_compactions", "two processes compact at once",
-        (S + "compact.hpp", "return held.is_held() && detail::compaction",
-         "return detail::compaction")),
+        (S + "compact.hpp", "    if (!held.is_held()) return {};\n", "")),
     bug("lost_entry", "a leaf that is cut loses its last entry",
         ("tree/builder.hpp", "        leaf_.drop_front(count);\n        push(1,",
          "        leaf_.drop_front(count < leaf_.count() ? count + 1 : count);\n        push(1,")),
@@ -221,4 +220,29 @@ CODE = [
          "    append_offset_ = behind(slots_.newest().end_offset);\n")),
 ]
 
-ALL = PROTOCOL + CODE
+DEFERRED = [
+    bug("deferred_not_synced", "sync() leaves out what is deferred",
+        (S + "writer.hpp", "        append_deferred(durability::sync);\n        within().sync();",
+         "        within().sync();"),
+        (S + "tenure.hpp", "    COPPICE_ASSERT(deferred_.empty());\n", ""),
+        (S + "tenure.hpp", "settle(guard, newest_->record().commit_id, durability::sync);",
+         "settle(guard, written_->record().commit_id, durability::sync);")),
+    bug("deferred_older_tree", "a flush writes an older tree",
+        (S + "writer.hpp", "    base_ = append_transaction(newest->record(), how);",
+         "    auto record = newest->record();\n    record.user = tenure_->written()->user();\n"
+         "    base_ = append_transaction(std::move(record), how);")),
+    bug("deferred_unlocked", "the lock is given back while something is deferred",
+        (S + "writer.hpp", "    kept.keep(tenure_);\n", "")),
+    bug("deferred_id_twice", "two deferred commits have one id",
+        (S + "tenure.hpp", "    last_id_ = state->record().commit_id;\n"
+         "    owner_->show_deferred(state);", "    owner_->show_deferred(state);")),
+    bug("deferred_begins_behind", "a transaction begins from what is written, not what is deferred",
+        (S + "writer.hpp", "base_ = tenure_->newest();", "base_ = tenure_->written();")),
+    bug("deferred_twice", "what a commit has taken along is flushed once more",
+        (S + "tenure.hpp", "    deferred_.clear();\n", "")),
+    bug("deferred_lost_in_closing", "closing a handle does not write what is deferred",
+        (S + "writer.hpp", "        session->flush();\n        session->within().trim();",
+         "        session->within().trim();")),
+]
+
+ALL = PROTOCOL + CODE + DEFERRED

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/store/kept_tenure.hpp: what a handle keeps while commits are deferred.
+// Owns: the tenure, so that nobody else commits meanwhile, the thread that flushes in time, and
+//   the word that the handle is going away.
+// Invariant: the tenure is kept exactly while something is deferred in it. It holds the handle that
+//   keeps it, so whoever closes a handle ends that circle.
+
+#include <coppice/store/flusher.hpp>
+#include <coppice/version.hpp>
+
+#include <atomic>
+#include <memory>
+
+namespace coppice::inline COPPICE_ABI::store {
+
+/// Of one handle.
+template <typename Tenure> class kept_tenure {
+  public:
+    /// Keeps the tenure in which something is deferred; null ends that. REQUIRES: the turn, or that
+    /// nobody else is left.
+    void keep(std::shared_ptr<Tenure> running) noexcept {
+        if (tenure_) tenure_->hold_open(-1);
+        if (running) running->hold_open(1);
+        has_deferred_ = running != nullptr;
+        tenure_.swap(running);
+    }
+    /// Are there commits that only this handle can see? Any thread.
+    [[nodiscard]] bool has_deferred() const noexcept { return has_deferred_; }
+    /// Who writes them when nobody else does.
+    [[nodiscard]] flusher& flushes() noexcept { return flusher_; }
+
+    /// From now on nothing is deferred, since the handle that would write it is going away.
+    void set_closing() noexcept { closing_ = true; }
+    [[nodiscard]] bool is_closing() const noexcept { return closing_; }
+
+  private:
+    std::shared_ptr<Tenure> tenure_;
+    std::atomic<bool> has_deferred_{false};
+    std::atomic<bool> closing_{false};
+    flusher flusher_;
+};
+
+} // namespace coppice::inline COPPICE_ABI::store
