@@ -25,8 +25,9 @@ using pair = std::pair<std::string_view, std::string_view>;
 
 /// What a commit waits for.
 enum class durability : std::uint8_t {
-    durable, ///< the device has it when the commit returns
-    no_sync, ///< the engine's usual mode without a sync; what a crash takes differs by engine
+    durable,  ///< the device has it when the commit returns
+    no_sync,  ///< the engine's usual mode without a sync; what a crash takes differs by engine
+    deferred, ///< it may stay in the process for a while; only of engines that say `defers`
 };
 
 /// Reads at a moment of a store: at first the moment at which it was made.
@@ -85,6 +86,8 @@ class engine {
     virtual std::unique_ptr<writer> make_writer() = 0;
     /// Makes all commits durable.
     virtual void sync() = 0;
+    /// Has it commits that are kept in the memory of the process and written later?
+    [[nodiscard]] virtual bool defers() const noexcept { return false; }
     /// Makes the store as small as the engine can. REQUIRES: no readers, no writers.
     virtual void compact() = 0;
 };

@@ -51,7 +51,9 @@ class coppice_writer final : public writer {
     explicit coppice_writer(coppice::database& db) : db_(db) {}
 
     void begin(durability how) override {
-        how_ = how == durability::durable ? coppice::durability::sync : coppice::durability::lazy;
+        how_ = how == durability::durable    ? coppice::durability::sync
+               : how == durability::deferred ? coppice::durability::deferred
+                                             : coppice::durability::lazy;
         txn_.emplace(db_.write());
     }
     void put(std::string_view key, std::string_view value) override { txn_->put(key, value); }
@@ -76,6 +78,7 @@ class coppice_engine final : public engine {
     }
     std::unique_ptr<reader> make_reader() override { return std::make_unique<coppice_reader>(db_); }
     std::unique_ptr<writer> make_writer() override { return std::make_unique<coppice_writer>(db_); }
+    [[nodiscard]] bool defers() const noexcept override { return true; }
     void sync() override { db_.sync(); }
     void compact() override { db_.compact(); }
 

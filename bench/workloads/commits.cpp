@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// bench/workloads/commits.cpp: W3 and W4, commits of one random insert, durable and not.
+// bench/workloads/commits.cpp: W3 and W4, commits of one random insert, durable and not; W4d, the
+// same deferred, for engines that have such commits.
 
 #include "bench/workloads/steps.hpp"
 #include "bench/workloads/workloads.hpp"
@@ -88,10 +89,15 @@ void run_no_sync(task& of) {
     auto const data = random_data(std::max<std::size_t>(1, of.pairs / 10), 12);
     auto const commits = std::max<std::size_t>(40, of.pairs / 10);
     key_list const fresh(commits, 42);
-    auto const store = of.open(2 * data.bytes());
+    auto const store = of.open(3 * data.bytes());
     store->bulk_load(data.pairs);
     record_commits(of, *store, "W4", "W4 no-sync 1-key commits", fresh.keys(), durability::no_sync);
     verify_count(*store, data.pairs.size() + commits);
+    if (!store->defers()) return;
+    key_list const more(commits, 43);
+    record_commits(of, *store, "W4", "W4d deferred 1-key commits", more.keys(),
+                   durability::deferred);
+    verify_count(*store, data.pairs.size() + 2 * commits);
 }
 
 } // namespace bench

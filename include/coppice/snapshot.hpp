@@ -197,7 +197,8 @@ class [[nodiscard]] snapshot {
 
     /// The commit that this is. For a transaction's view, the one it began from.
     [[nodiscard]] commit_id id() const noexcept { return {state_->record().commit_id}; }
-    /// The same with the checksum of its record, which no other commit has.
+    /// The same with the checksum of its record, which no other commit has; 0 for a deferred
+    /// commit, which has no record before it is written.
     [[nodiscard]] commit_identity identity() const noexcept {
         return {id(), state_->at().checksum};
     }

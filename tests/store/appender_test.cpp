@@ -124,6 +124,27 @@ TEST_CASE("a flush that failed can be tried again") {
     CHECK(on.text(12288, 8) == "12345678");
 }
 
+TEST_CASE("zeros are written behind what is appended and in proportion") {
+    appender_bench on;
+    on.to.append(as_bytes(std::string_view("12345678")));
+    on.to.write_ahead(0);
+    CHECK(on.storage->size() <= 12288);
+    on.to.write_ahead(100);
+    CHECK(on.storage->size() == 12296 + 100);
+    on.to.write_ahead(1'000'000); // there is room already
+    CHECK(on.storage->size() == 12296 + 100);
+    on.to.append(as_bytes(noise(200)));
+    on.to.write_ahead(1'000'000);
+    CHECK(on.storage->size() == 12496 + std::uint64_t{16} * 4096);
+    on.medium.told().fail_after(faulty::call::write, 0);
+    on.to.append(as_bytes(noise(100'000)));
+    on.to.write_ahead(1'000'000); // it only saves time
+    CHECK(on.medium.told().failures == 1);
+    on.to.flush();
+    CHECK(on.text(12288, 8) == "12345678");
+    CHECK(on.storage->size() == 12496 + 100'000);
+}
+
 TEST_CASE("a file never passes 2^47 bytes") {
     appender_bench on;
     store::appender<faulty::storage> high(*on.storage, format::max_file_bytes - 4096);

@@ -11,6 +11,7 @@
 #include <coppice/format/checksum.hpp>
 #include <coppice/format/extent.hpp>
 #include <coppice/format/reference.hpp>
+#include <coppice/format/superblock.hpp>
 #include <coppice/storage/concepts.hpp>
 #include <coppice/tree/relocate.hpp>
 
@@ -84,6 +85,21 @@ template <storage::storage Storage> class appender {
         storage_->write(flushed_end_, buffer_);
         flushed_end_ += buffer_.size();
         buffer_.clear();
+    }
+
+    /// Writes zeros behind what is appended, before it is flushed: for small durable commits, since
+    /// a sync that need not grow the file is cheaper. @param most_bytes so many at most
+    void write_ahead(std::uint64_t most_bytes) {
+        // A small file gets little ahead, so that a process that commits once does not write 1 MiB.
+        auto const in_proportion =
+            std::max(end_offset() / 4, std::uint64_t{16} * format::block_bytes);
+        auto const ahead = std::min(most_bytes, in_proportion);
+        if (ahead == 0 || end_offset() <= storage_->size()) return;
+        try {
+            std::vector<std::byte> const zeros(static_cast<std::size_t>(ahead));
+            storage_->write(end_offset(), zeros);
+        } catch (error const&) { // it only saves time; a full disk is told by the commit itself
+        }
     }
 
   private:

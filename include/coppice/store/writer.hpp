@@ -27,7 +27,6 @@
 #include <string_view>
 #include <thread>
 #include <utility>
-#include <vector>
 
 namespace coppice::inline COPPICE_ABI::store {
 
@@ -136,9 +135,9 @@ template <storage::medium Medium> class writer {
         tenure_->settle(*state, durability::sync);
     }
 
-    /// Writes what is deferred and cuts off what was written ahead, if this can be done now: the
-    /// end of a handle. Where another thread has the turn, the end of that turn does it. What can
-    /// not be written is told to the events, and lost.
+    /// The end of a handle: writes what is deferred, and cuts off what was written ahead. Where
+    /// somebody has the turn, the end of that turn does it. What cannot be written is told to the
+    /// events, and lost.
     static void close(std::shared_ptr<store_type> const& owner) noexcept;
 
     /// For those who do more than append.
@@ -155,13 +154,13 @@ template <storage::medium Medium> class writer {
     [[nodiscard]] bool may_defer();
     [[nodiscard]] appended_commit<Medium> defer(commit_record record);
     bool append_deferred(durability how);
+    static void write_last(std::shared_ptr<store_type> const& owner) noexcept;
     [[nodiscard]] static std::optional<flusher::clock::duration> flush_overdue(
         std::shared_ptr<store_type> const& owner) noexcept;
     [[nodiscard]] commit_record next_record(tree_ref const& user, std::string note) const;
     [[nodiscard]] revision_ptr append_transaction(commit_record record, durability& how);
     [[nodiscard]] revision_ptr write_transaction(appender_type& to, commit_record record,
                                                  durability& how);
-    void preallocate(durability how);
 
     std::shared_ptr<store_type> owner_;
     std::shared_ptr<tenure<Medium>> tenure_;
@@ -208,7 +207,8 @@ template <storage::medium Medium> bool writer<Medium>::enter(storage::deadline u
     }
     base_ = tenure_->newest();
     // Transactions that were rolled back leave memory behind too.
-    if (tenure_->deferred().held_bytes() > owner_->chosen().flush.bytes) flush();
+    auto const is_full = tenure_->deferred().held_bytes() > owner_->chosen().flush.bytes;
+    if (is_full && !owner_->kept().is_closing()) flush();
     return true;
 }
 
@@ -223,7 +223,7 @@ template <storage::medium Medium> void writer<Medium>::end_turn() noexcept {
         owner_->lock()->set_owner(nobody ? std::this_thread::get_id() : std::thread::id());
     }
     owner_->turn().release();
-    if (kept.is_closing() && kept.has_deferred()) close(owner_);
+    if (kept.is_closing() && kept.has_deferred()) write_last(owner_);
 }
 
 template <storage::medium Medium>
@@ -292,9 +292,12 @@ std::optional<flusher::clock::duration> writer<Medium>::flush_overdue(
     auto const& told = owner->chosen().events;
     if (!owner->kept().has_deferred()) return {};
     try {
-        auto const session = acquire(owner, courtesy::clock::now());
+        auto session = acquire(owner, courtesy::clock::now());
         if (!session) return busy_pause;
         session->flush();
+        auto const durable_id = session->within().durable_id();
+        session.reset();
+        owner->tell_durable(durable_id);
         return {};
     } catch (error const& e) {
         tell(told, &events::on_error, e);
@@ -313,7 +316,13 @@ void writer<Medium>::close(std::shared_ptr<store_type> const& owner) noexcept {
     }
     kept.set_closing();
     kept.flushes().stop();
-    if (owner->chosen().read_only) return;
+    if (!owner->chosen().read_only) write_last(owner);
+}
+
+/// Of a handle that is closing. Not for the flusher to be stopped in: this may be its thread.
+template <storage::medium Medium>
+void writer<Medium>::write_last(std::shared_ptr<store_type> const& owner) noexcept {
+    auto& kept = owner->kept();
     auto const had_deferred = kept.has_deferred();
     std::unique_ptr<writer> session;
     try {
@@ -377,24 +386,9 @@ revision_ptr writer<Medium>::write_transaction(appender_type& to, commit_record 
     auto const image = format::encode(record);
     record_ref const at{to.end_offset(), format::record_checksum(image)};
     to.append(image);
-    preallocate(how);
+    if (how == durability::sync) to.write_ahead(owner_->chosen().preallocate_bytes);
     to.flush();
     return file().state(std::move(record), at, to.end_offset());
-}
-
-/// Writes zeros ahead for small durable commits: a sync that need not grow the file is cheaper.
-template <storage::medium Medium> void writer<Medium>::preallocate(durability how) {
-    // A small file gets little ahead, so that a process that commits once does not write 1 MiB.
-    auto const end_offset = appender_->end_offset();
-    auto const in_proportion = std::max(end_offset / 4, std::uint64_t{16} * format::block_bytes);
-    auto const ahead = std::min(owner_->chosen().preallocate_bytes, in_proportion);
-    auto const& storage = file().storage;
-    if (ahead == 0 || how != durability::sync || end_offset <= storage->size()) return;
-    try {
-        std::vector<std::byte> const zeros(static_cast<std::size_t>(ahead));
-        storage->write(end_offset, zeros);
-    } catch (error const&) { // it only saves time; a full disk is told by the commit itself
-    }
 }
 
 } // namespace coppice::inline COPPICE_ABI::store

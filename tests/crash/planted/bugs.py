@@ -98,7 +98,7 @@ PROTOCOL = [
 
 CODE = [
     bug("slot_first", "the slot is written before the data",
-        (S + "writer.hpp", "    preallocate(how);\n    to.flush();\n", "    preallocate(how);\n"),
+        (S + "writer.hpp", "    to.flush();\n    return file().state(", "    return file().state("),
         (S + "writer.hpp", "    tenure_->append(state, how);\n",
          "    tenure_->append(state, how);\n    tenure_->settle(*state, how);\n"
          "    to.flush();\n")),
