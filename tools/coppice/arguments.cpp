@@ -78,6 +78,15 @@ constexpr std::string_view branch_footer = R"(
 OUT becomes a database of its own that begins with the newest commit, or that of --at. Nothing is
 copied where the file system can share blocks.)";
 
+constexpr std::string_view salvage_footer = R"(
+Of a FILE that is damaged, and not written to meanwhile, OUT becomes a database with all that can be
+read of one commit: the one that opening would show; where it does not open, the newest whose record
+is left. FILE stays as it is. What is below damaged nodes is left out and told as ranges of keys; it
+may be whole in an older commit, which --at saves into another file. --unconfirmed fills these
+ranges with what looks like entries of them, of whatever commit, also such as were erased.
+Ends with 0 where everything was saved, with 1 where something is lost or may be, with 5 where there
+is nothing to save.)";
+
 constexpr std::string_view trace_footer = R"(
 Writes what rebuilds each commit that the file still holds: the oldest one as a load, each later one
 as the difference to the one before it, with its note and a hash of the whole state. How durable a
@@ -305,6 +314,15 @@ void add_copying_verbs(CLI::App& all, arguments& to) {
     auto& branch = add_verb(all, to, "branch", "makes another database from a commit");
     add_out(branch, "the database to make");
     branch.footer(std::string(branch_footer));
+
+    auto& salvage = add_verb(all, to, "salvage", "saves what can be read of a damaged database");
+    salvage.add_option("-o,--output", to.output, "the database to make")
+        ->required()
+        ->type_name("OUT");
+    add_at(salvage, to);
+    salvage.add_flag("--unconfirmed", to.unconfirmed, "also what nothing vouches for");
+    add_json(salvage, to, "as one JSON object");
+    salvage.footer(std::string(salvage_footer));
 }
 
 void decode(std::string& text) {

@@ -43,6 +43,7 @@ struct arguments {
     bool reverse = false;
     bool no_overwrite = false;
     bool no_hashes = false;
+    bool unconfirmed = false;
 };
 
 /// Reads the command line. Help and the version are printed here.

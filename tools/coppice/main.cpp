@@ -23,7 +23,7 @@ struct verb {
     exit_code (*run)(tool::arguments const& given);
 };
 
-constexpr std::array<verb, 18> verbs = {{{"get", tool::get},
+constexpr std::array<verb, 19> verbs = {{{"get", tool::get},
                                          {"put", tool::put},
                                          {"del", tool::del},
                                          {"scan", tool::scan},
@@ -40,7 +40,8 @@ constexpr std::array<verb, 18> verbs = {{{"get", tool::get},
                                          {"compact", tool::compact},
                                          {"backup", tool::backup},
                                          {"restore", tool::restore},
-                                         {"branch", tool::branch}}};
+                                         {"branch", tool::branch},
+                                         {"salvage", tool::salvage}}};
 
 exit_code run(int count, char const* const* words) {
     auto const given = tool::parse(count, words);

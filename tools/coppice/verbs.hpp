@@ -35,6 +35,7 @@ exit_code compact(arguments const& given);
 exit_code backup(arguments const& given);
 exit_code restore(arguments const& given);
 exit_code branch(arguments const& given);
+exit_code salvage(arguments const& given);
 
 [[nodiscard]] inline coppice::database open_to_read(arguments const& given) {
     return coppice::database(given.file, {.create = coppice::create::never, .read_only = true});
@@ -73,6 +74,9 @@ exit_code branch(arguments const& given);
 /// text or hex was asked for.
 void add_bytes(nlohmann::ordered_json& object, std::string const& name, std::string_view bytes,
                bool hex);
+
+/// Prints an object's members one a line, or the object.
+void print_members(nlohmann::ordered_json const& object, bool as_json);
 
 /// As in 2024-02-29T12:34:56.789012Z.
 [[nodiscard]] std::string iso_time(std::chrono::system_clock::time_point when);
