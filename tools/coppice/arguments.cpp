@@ -87,6 +87,11 @@ ranges with what looks like entries of them, of whatever commit, also such as we
 Ends with 0 where everything was saved, with 1 where something is lost or may be, with 5 where there
 is nothing to save.)";
 
+constexpr std::string_view map_footer = R"(
+One HTML page that needs nothing else: the file from its first byte to its last, coloured by what is
+live and how old the garbage is; the levels of the tree and how full its nodes are; how it grew.
+Reads all nodes of the newest commit, and all commit records. The page holds some keys.)";
+
 constexpr std::string_view trace_footer = R"(
 Writes what rebuilds each commit that the file still holds: the oldest one as a load, each later one
 as the difference to the one before it, with its note and a hash of the whole state. How durable a
@@ -281,6 +286,10 @@ void add_report_verbs(CLI::App& all, arguments& to) {
     add_json(log, to, "JSON Lines");
     log.footer("\nOne commit a line, tabs between: number, time, entries, bytes that it reaches,\n"
                "durable or lazy, and its note, escaped as scan does.");
+
+    auto& map = add_verb(all, to, "map", "writes a page that shows what each byte is");
+    map.add_option("-o,--output", to.output, "the page to write; else stdout")->type_name("OUT");
+    map.footer(std::string(map_footer));
 
     auto& dump = add_verb(all, to, "dump", "writes all entries as text");
     dump.add_option("-o,--output", to.output, "the file to write; else stdout")->type_name("OUT");

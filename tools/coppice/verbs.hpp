@@ -35,6 +35,7 @@ exit_code compact(arguments const& given);
 exit_code backup(arguments const& given);
 exit_code restore(arguments const& given);
 exit_code branch(arguments const& given);
+exit_code map(arguments const& given);
 exit_code salvage(arguments const& given);
 
 [[nodiscard]] inline coppice::database open_to_read(arguments const& given) {
