@@ -5,7 +5,7 @@
 // any
 //   size is summed up.
 // Invariant: every byte is counted once: as a part of the newest tree, else as what the transaction
-//   that wrote it left behind. A file that contradicts this is errc::corrupt. Memory: 48 bytes for
+//   that wrote it left behind. A file that contradicts this is errc::corrupt. Memory: 56 bytes for
 //   each commit, whatever the size of the tree; each node is read once.
 
 #include <coppice/error.hpp>

@@ -294,8 +294,8 @@ svg.addEventListener('mousemove', e => {
   const p = points.reduce((a, b) => Math.abs(x(b) - place) < Math.abs(x(a) - place) ? b : a);
   mark.setAttribute('x1', x(p));
   mark.setAttribute('x2', x(p));
-  at('moment').textContent = `commit ${number(p[0])}, ${p[1]}: ${plural(p[2], 'entr').replace(
-    /entrs?$/, p[2] === 1 ? 'entry' : 'entries')}, reaches ${size(p[3])} of ${size(p[4])}`;
+  at('moment').textContent = `commit ${number(p[0])}, ${p[1]}: ${number(p[2])} ` +
+    `${p[2] === 1 ? 'entry' : 'entries'}, reaches ${size(p[3])} of ${size(p[4])}`;
 });
 </script>
 </body>
