@@ -7,6 +7,7 @@
 #include "tools/coppice/exit_code.hpp"
 #include "tools/coppice/output.hpp"
 #include "tools/coppice/text_form.hpp"
+#include "tools/coppice/time_text.hpp"
 
 #include <coppice/options.hpp>
 #include <coppice/version.hpp>
@@ -14,6 +15,7 @@
 #include <CLI/CLI.hpp>
 
 #include <charconv>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <sstream>
@@ -159,9 +161,29 @@ void add_json(CLI::App& verb, arguments& to, std::string const& help) {
     verb.add_flag("--json", to.json, help);
 }
 
+CLI::Option* add_time(CLI::App& verb, std::string const& name,
+                      std::optional<std::chrono::system_clock::time_point>& field,
+                      std::string const& help) {
+    auto const read = [&field, name](std::string const& text) {
+        field = time_of(text);
+        if (!field) {
+            throw failure(exit_code::usage, name + ": '" + text +
+                                                "' is not a time as 2024-02-29T12:34:56Z or a "
+                                                "part of it from the left, UTC");
+        }
+    };
+    return verb.add_option_function<std::string>(name, read, help)->type_name("TIME");
+}
+
+CLI::Option* add_at_number(CLI::App& verb, arguments& to) {
+    return add_number(verb, "--at", to.at, "COMMIT",
+                      "as it was after the commit of this number (see log)");
+}
+
 void add_at(CLI::App& verb, arguments& to) {
-    add_number(verb, "--at", to.at, "COMMIT",
-               "as it was after the commit of this number (see log)");
+    auto* const number = add_at_number(verb, to);
+    add_time(verb, "--as-of", to.as_of, "as it was at this time, as in 2024-02-29T12:34")
+        ->excludes(number);
 }
 
 void add_bounds(CLI::App& verb, arguments& to) {
@@ -283,9 +305,13 @@ void add_report_verbs(CLI::App& all, arguments& to) {
 
     auto& log = add_verb(all, to, "log", "prints the commits, newest first");
     add_number(log, "--limit", to.limit, "N", "at most so many");
+    add_time(log, "--since", to.since_time, "commits from this time on");
+    add_time(log, "--until", to.until_time, "commits up to this time, found in O(log n)");
     add_json(log, to, "JSON Lines");
     log.footer("\nOne commit a line, tabs between: number, time, entries, bytes that it reaches,\n"
-               "durable or lazy, and its note, escaped as scan does.");
+               "durable or lazy, and its note, escaped as scan does. Times are UTC, as in "
+               "2024-02-29T12:34:56Z\n"
+               "or a part of that from the left: a date alone is its first moment.");
 
     auto& map = add_verb(all, to, "map", "writes a page that shows what each byte is");
     map.add_option("-o,--output", to.output, "the page to write; else stdout")->type_name("OUT");
@@ -313,7 +339,8 @@ void add_copying_verbs(CLI::App& all, arguments& to) {
     auto& backup = add_verb(all, to, "backup", "copies the database, also while others write");
     add_out(backup, "the backup");
     backup.add_flag("--incremental", to.incremental, "adds what is new to a backup")
-        ->excludes("--at");
+        ->excludes("--at")
+        ->excludes("--as-of");
     backup.footer(std::string(backup_footer));
 
     auto& restore = add_verb(all, to, "restore", "makes a database from a backup");
@@ -328,7 +355,7 @@ void add_copying_verbs(CLI::App& all, arguments& to) {
     salvage.add_option("-o,--output", to.output, "the database to make")
         ->required()
         ->type_name("OUT");
-    add_at(salvage, to);
+    add_at_number(salvage, to);
     salvage.add_flag("--unconfirmed", to.unconfirmed, "also what nothing vouches for");
     add_json(salvage, to, "as one JSON object");
     salvage.footer(std::string(salvage_footer));

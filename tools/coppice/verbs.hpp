@@ -47,8 +47,9 @@ exit_code salvage(arguments const& given);
     return coppice::database(given.file, {.create = create});
 }
 
-/// The moment that --at names, or the newest.
+/// The moment that --at or --as-of names, or the newest.
 [[nodiscard]] inline coppice::snapshot moment(coppice::database const& db, arguments const& given) {
+    if (given.as_of) return db.read(*given.as_of);
     return given.at ? db.read(coppice::commit_id{*given.at}) : db.read();
 }
 

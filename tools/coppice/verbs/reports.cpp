@@ -153,11 +153,12 @@ exit_code check(arguments const& given) {
 
 exit_code log(arguments const& given) {
     auto const db = open_to_read(given);
-    auto const commits = db.history();
+    auto const commits = given.until_time ? db.history(*given.until_time) : db.history();
     auto left = given.limit.value_or(std::numeric_limits<std::uint64_t>::max());
     output out;
     for (auto at = commits.begin(); left > 0 && at != commits.end(); ++at, --left) {
         auto const commit = *at;
+        if (given.since_time && commit.time < *given.since_time) break; // the others are older
         out.write((given.json ? json_of(commit) : line_of(commit)) + "\n");
     }
     out.finish();
