@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // Any bytes as a database file: opening, all reading, check, compaction and a write end with an
-// answer or a typed error. An input is a byte of choices, the used parts of the first three blocks
-// and what follows them; checksums are made to hold first, unless the choices say otherwise.
+// answer or a typed error, and so does salvage, of which what it makes is sound. An input is a byte
+// of choices, the used parts of the first three blocks and what follows them; checksums are made to
+// hold first, unless the choices say otherwise.
 
 #include <coppice/database.hpp>
+#include <coppice/salvage.hpp>
 #include <tests/support/forged_file.hpp>
 #include <tests/support/hostile_reader.hpp>
 
@@ -12,6 +14,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <stdexcept>
 #include <utility>
 #include <vector>
 
@@ -55,12 +58,27 @@ inline coppice::storage::memory_medium medium_with(forged::file_bytes const& fil
     return medium;
 }
 
+/// Saves what can be saved of these bytes.
+inline void save(forged::file_bytes const& file, bool unconfirmed) {
+    auto from = medium_with(file);
+    coppice::storage::memory_medium to;
+    auto const report = coppice::store::salvage(*from.open(coppice::storage::access::read_only),
+                                                "fuzzed", to, {{}, unconfirmed});
+    coppice::options chosen;
+    chosen.create = coppice::create::never;
+    coppice::memory_database const db(to, std::move(chosen));
+    auto const sound =
+        db.check().clean() && db.read().size() == report.entries + report.unconfirmed_entries;
+    if (!sound) throw std::runtime_error("what was saved is not sound");
+}
+
 } // namespace fuzz_file_detail
 
 /// How many shortened forms of an input the replay tries.
 inline constexpr std::size_t fuzz_file_cuts = 64;
 
-/// @param data choices (bit 0: leave the checksums alone, bit 1: verify never), then the parts
+/// @param data choices (bit 0: leave the checksums alone, bit 1: verify never, bit 2: salvage takes
+///   also what nothing vouches for), then the parts
 inline int fuzz_file(std::uint8_t const* data, std::size_t size) {
     using namespace fuzz_file_detail;
     if (size < least || size > 100'000) return 0;
@@ -70,6 +88,7 @@ inline int fuzz_file(std::uint8_t const* data, std::size_t size) {
                     file.begin());
         forged::fix_checksums(file);
     }
+    hostile::tolerate([&] { save(file, (data[0] & 4U) != 0); });
     coppice::options chosen;
     chosen.preallocate_bytes = 0;
     if ((data[0] & 2U) != 0) chosen.verify = coppice::verify::never;

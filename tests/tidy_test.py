@@ -31,6 +31,7 @@ FILE_FLOORS = {
     "cursor.hpp": 4,
     "diff.hpp": 4,
     "feed.hpp": 4,
+    "salvage.hpp": 4,
     "entry.hpp": 4,
     "history.hpp": 4,
     "range.hpp": 4,

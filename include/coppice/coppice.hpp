@@ -6,4 +6,5 @@
 #include <coppice/database.hpp>
 #include <coppice/diff.hpp>
 #include <coppice/feed.hpp>
+#include <coppice/salvage.hpp>
 #include <coppice/version.hpp>

@@ -94,6 +94,11 @@ template <storage::medium Medium> class basic_database {
     [[nodiscard]] snapshot read(commit_id id) const {
         return snapshot(store::state_at(open().current(), id));
     }
+    /// The database as it was at a time: after the last commit that is not later. O(log n) steps.
+    /// @throws errc::history_gone where all commits of the file are later
+    [[nodiscard]] snapshot read(std::chrono::system_clock::time_point when) const {
+        return snapshot(store::state_at_time(open().current(), store::to_microseconds(when)));
+    }
     /// The value of a key in the newest commit at this call, as a copy.
     [[nodiscard]] std::optional<std::string> get(std::string_view key) const {
         auto const now = read();
@@ -104,6 +109,12 @@ template <storage::medium Medium> class basic_database {
     [[nodiscard]] commit_history history() const {
         auto& store = open();
         return {store.current(), store.durable().commit_id};
+    }
+    /// The commits until a time, newest first; none where all are later. O(log n) to the first.
+    [[nodiscard]] commit_history history(std::chrono::system_clock::time_point until) const {
+        auto& store = open();
+        auto first = store::last_state_until(store.current(), store::to_microseconds(until));
+        return {std::move(first), store.durable().commit_id};
     }
 
     /// The durable commits after one, oldest first, each with its changes: a feed to follow, also

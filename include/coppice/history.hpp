@@ -44,7 +44,8 @@ class [[nodiscard]] commit_history {
         std::uint64_t durable_id_ = 0;
     };
 
-    /// @param newest where to begin, @param durable_id commits up to it are known to be durable
+    /// @param newest where to begin, null for no commits at all, @param durable_id commits up to it
+    /// are known to be durable
     commit_history(store::revision_ptr newest, std::uint64_t durable_id) noexcept
         : newest_(std::move(newest)), durable_id_(durable_id) {}
 

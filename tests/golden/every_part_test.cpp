@@ -30,6 +30,7 @@
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 using namespace coppice;
@@ -313,6 +314,33 @@ TEST_CASE("a file of version 0 is written on, and compacted") {
     proving::must_hold(db.read(), model);
     CHECK(db.check().clean());
     CHECK(before.size() + 1 == model.size());
+}
+
+TEST_CASE("every commit of a file of version 0 is saved without header and slots") {
+    golden const file;
+    auto text = proving::text_of(file.path);
+    std::vector<std::pair<std::uint64_t, proving::content>> states;
+    {
+        database const db(file.path, {.read_only = true});
+        for (auto const& commit : db.history()) {
+            auto const then = db.read(commit.id);
+            states.emplace_back(commit.id.value, proving::content_of(then));
+        }
+    }
+    text.replace(0, 12288, 12288, '\0');
+    proving::write_text(file.path, text);
+    for (auto const& [id, state] : states) {
+        auto const saved = file.dir / ("saved" + std::to_string(id) + ".db");
+        auto const report = salvage(file.path, saved, {.at = commit_id{id}});
+        CHECK(report.taken.value == id);
+        CHECK(report.newest.value == states.front().first);
+        CHECK(report.lost_ranges.empty());
+        CHECK(report.lost_keys.empty());
+        database const db(saved, {.create = create::never});
+        CHECK((proving::content_of(db.read()) == state));
+        CHECK(db.check().clean());
+    }
+    CHECK(salvage(file.path, file.dir / "newest.db").taken.value == states.front().first);
 }
 
 TEST_CASE("makes the files of every part anew", "[.make-every-part]") {

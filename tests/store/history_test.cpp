@@ -93,6 +93,23 @@ TEST_CASE("every commit is found by its number from every later one") {
     CHECK(store::state_at(on.newest, {90}).get() == on.newest.get());
 }
 
+TEST_CASE("every commit is found by its time and by any time before the next one") {
+    history_bench const on(90);
+    std::uint64_t later = ~std::uint64_t{0};
+    for (auto state = on.newest; state; state = store::previous_state(*state)) {
+        auto const time = state->record().time_us;
+        for (auto const when : {time, later - 1}) {
+            CHECK(store::state_at_time(on.newest, when)->at() == state->at());
+            CHECK(store::last_state_until(on.newest, when)->limit_offset() ==
+                  state->limit_offset());
+        }
+        later = time;
+    }
+    CHECK_FALSE(store::last_state_until(on.newest, later - 1));
+    CHECK(kind_of([&] { static_cast<void>(store::state_at_time(on.newest, later - 1)); }) ==
+          errc::history_gone);
+}
+
 TEST_CASE("a commit is found in a logarithmic number of steps") {
     history_bench on(2001);
     // All records but those on the way may be damaged: the way shows by what can be damaged. A

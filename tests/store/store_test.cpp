@@ -320,13 +320,13 @@ TEST_CASE("the durable slot is the one that the mark names") {
     storage::memory_medium const medium;
     memory_store reader(medium, proving::tiny());
     memory_database writer(medium, proving::tiny());
-    auto const synced = put(writer, "a", durability::sync);
+    auto const first = put(writer, "a", durability::sync);
     put(writer, "b", durability::lazy);
-    auto const lazy = put(writer, "c", durability::lazy);
-    CHECK(reader.durable().commit_id == synced.value);
-    CHECK(id_of(reader.current()) == lazy.value);
+    auto const third = put(writer, "c", durability::lazy);
+    CHECK(reader.durable().commit_id == first.value);
+    CHECK(id_of(reader.current()) == third.value);
     writer.sync();
-    CHECK(reader.durable().commit_id == lazy.value);
+    CHECK(reader.durable().commit_id == third.value);
 }
 
 TEST_CASE("the unsynced limit has a limit of its own") {

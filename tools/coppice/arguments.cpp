@@ -7,6 +7,7 @@
 #include "tools/coppice/exit_code.hpp"
 #include "tools/coppice/output.hpp"
 #include "tools/coppice/text_form.hpp"
+#include "tools/coppice/time_text.hpp"
 
 #include <coppice/options.hpp>
 #include <coppice/version.hpp>
@@ -14,6 +15,7 @@
 #include <CLI/CLI.hpp>
 
 #include <charconv>
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <sstream>
@@ -77,6 +79,20 @@ there yet. With --at an earlier commit that the backup holds becomes the newest.
 constexpr std::string_view branch_footer = R"(
 OUT becomes a database of its own that begins with the newest commit, or that of --at. Nothing is
 copied where the file system can share blocks.)";
+
+constexpr std::string_view salvage_footer = R"(
+Of a FILE that is damaged, and not written to meanwhile, OUT becomes a database with all that can be
+read of one commit: the one that opening would show; where it does not open, the newest whose record
+is left. FILE stays as it is. What is below damaged nodes is left out and told as ranges of keys; it
+may be whole in an older commit, which --at saves into another file. --unconfirmed fills these
+ranges with what looks like entries of them, of whatever commit, also such as were erased.
+Ends with 0 where everything was saved, with 1 where something is lost or may be, with 5 where there
+is nothing to save.)";
+
+constexpr std::string_view map_footer = R"(
+One HTML page that needs nothing else: the file from its first byte to its last, coloured by what is
+live and how old the garbage is; the levels of the tree and how full its nodes are; how it grew.
+Reads all nodes of the newest commit, and all commit records. The page holds some keys.)";
 
 constexpr std::string_view trace_footer = R"(
 Writes what rebuilds each commit that the file still holds: the oldest one as a load, each later one
@@ -145,9 +161,29 @@ void add_json(CLI::App& verb, arguments& to, std::string const& help) {
     verb.add_flag("--json", to.json, help);
 }
 
+CLI::Option* add_time(CLI::App& verb, std::string const& name,
+                      std::optional<std::chrono::system_clock::time_point>& field,
+                      std::string const& help) {
+    auto const read = [&field, name](std::string const& text) {
+        field = time_of(text);
+        if (!field) {
+            throw failure(exit_code::usage, name + ": '" + text +
+                                                "' is not a time as 2024-02-29T12:34:56Z or a "
+                                                "part of it from the left, UTC");
+        }
+    };
+    return verb.add_option_function<std::string>(name, read, help)->type_name("TIME");
+}
+
+CLI::Option* add_at_number(CLI::App& verb, arguments& to) {
+    return add_number(verb, "--at", to.at, "COMMIT",
+                      "as it was after the commit of this number (see log)");
+}
+
 void add_at(CLI::App& verb, arguments& to) {
-    add_number(verb, "--at", to.at, "COMMIT",
-               "as it was after the commit of this number (see log)");
+    auto* const number = add_at_number(verb, to);
+    add_time(verb, "--as-of", to.as_of, "as it was at this time, as in 2024-02-29T12:34")
+        ->excludes(number);
 }
 
 void add_bounds(CLI::App& verb, arguments& to) {
@@ -270,9 +306,17 @@ void add_report_verbs(CLI::App& all, arguments& to) {
 
     auto& log = add_verb(all, to, "log", "prints the commits, newest first");
     add_number(log, "--limit", to.limit, "N", "at most so many");
+    add_time(log, "--since", to.since_time, "commits from this time on");
+    add_time(log, "--until", to.until_time, "commits up to this time, found in O(log n)");
     add_json(log, to, "JSON Lines");
     log.footer("\nOne commit a line, tabs between: number, time, entries, bytes that it reaches,\n"
-               "durable or lazy, and its note, escaped as scan does.");
+               "durable or lazy, and its note, escaped as scan does. Times are UTC, as in "
+               "2024-02-29T12:34:56Z\n"
+               "or a part of that from the left: a date alone is its first moment.");
+
+    auto& map = add_verb(all, to, "map", "writes a page that shows what each byte is");
+    map.add_option("-o,--output", to.output, "the page to write; else stdout")->type_name("OUT");
+    map.footer(std::string(map_footer));
 
     auto& dump = add_verb(all, to, "dump", "writes all entries as text");
     dump.add_option("-o,--output", to.output, "the file to write; else stdout")->type_name("OUT");
@@ -296,7 +340,8 @@ void add_copying_verbs(CLI::App& all, arguments& to) {
     auto& backup = add_verb(all, to, "backup", "copies the database, also while others write");
     add_out(backup, "the backup");
     backup.add_flag("--incremental", to.incremental, "adds what is new to a backup")
-        ->excludes("--at");
+        ->excludes("--at")
+        ->excludes("--as-of");
     backup.footer(std::string(backup_footer));
 
     auto& restore = add_verb(all, to, "restore", "makes a database from a backup");
@@ -306,6 +351,15 @@ void add_copying_verbs(CLI::App& all, arguments& to) {
     auto& branch = add_verb(all, to, "branch", "makes another database from a commit");
     add_out(branch, "the database to make");
     branch.footer(std::string(branch_footer));
+
+    auto& salvage = add_verb(all, to, "salvage", "saves what can be read of a damaged database");
+    salvage.add_option("-o,--output", to.output, "the database to make")
+        ->required()
+        ->type_name("OUT");
+    add_at_number(salvage, to);
+    salvage.add_flag("--unconfirmed", to.unconfirmed, "also what nothing vouches for");
+    add_json(salvage, to, "as one JSON object");
+    salvage.footer(std::string(salvage_footer));
 }
 
 void decode(std::string& text) {

@@ -6,6 +6,7 @@
 
 #include <coppice/options.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -24,6 +25,9 @@ struct arguments {
     std::optional<std::string> prefix;
     std::optional<std::string> since;
     std::optional<std::uint64_t> at;
+    std::optional<std::chrono::system_clock::time_point> as_of;
+    std::optional<std::chrono::system_clock::time_point> since_time;
+    std::optional<std::chrono::system_clock::time_point> until_time;
     std::optional<std::uint64_t> first;
     std::optional<std::uint64_t> last;
     std::optional<std::uint64_t> limit;
@@ -43,6 +47,7 @@ struct arguments {
     bool reverse = false;
     bool no_overwrite = false;
     bool no_hashes = false;
+    bool unconfirmed = false;
 };
 
 /// Reads the command line. Help and the version are printed here.

@@ -35,6 +35,8 @@ exit_code compact(arguments const& given);
 exit_code backup(arguments const& given);
 exit_code restore(arguments const& given);
 exit_code branch(arguments const& given);
+exit_code map(arguments const& given);
+exit_code salvage(arguments const& given);
 
 [[nodiscard]] inline coppice::database open_to_read(arguments const& given) {
     return coppice::database(given.file, {.create = coppice::create::never, .read_only = true});
@@ -45,8 +47,9 @@ exit_code branch(arguments const& given);
     return coppice::database(given.file, {.create = create});
 }
 
-/// The moment that --at names, or the newest.
+/// The moment that --at or --as-of names, or the newest.
 [[nodiscard]] inline coppice::snapshot moment(coppice::database const& db, arguments const& given) {
+    if (given.as_of) return db.read(*given.as_of);
     return given.at ? db.read(coppice::commit_id{*given.at}) : db.read();
 }
 
@@ -73,6 +76,9 @@ exit_code branch(arguments const& given);
 /// text or hex was asked for.
 void add_bytes(nlohmann::ordered_json& object, std::string const& name, std::string_view bytes,
                bool hex);
+
+/// Prints an object's members one a line, or the object.
+void print_members(nlohmann::ordered_json const& object, bool as_json);
 
 /// As in 2024-02-29T12:34:56.789012Z.
 [[nodiscard]] std::string iso_time(std::chrono::system_clock::time_point when);

@@ -11,11 +11,9 @@
 #include <coppice/format/file_header.hpp>
 #include <coppice/format/superblock.hpp>
 #include <coppice/storage/concepts.hpp>
-#include <coppice/storage/held_lock.hpp>
 #include <coppice/store/history.hpp>
-#include <coppice/store/opened_file.hpp>
+#include <coppice/store/placing.hpp>
 #include <coppice/store/revision.hpp>
-#include <coppice/store/slot_keeper.hpp>
 #include <coppice/store/store.hpp>
 #include <coppice/store/writer.hpp>
 
@@ -103,16 +101,6 @@ void require_unchanged(Storage const& in, std::uint64_t offset, bytes next,
     }
 }
 
-/// Is there something else than the empty file that `touch` makes?
-template <storage::medium Medium> [[nodiscard]] bool occupied(Medium& medium) {
-    try {
-        return medium.open(storage::access::read_only)->size() != 0;
-    } catch (error const& e) {
-        if (e.kind() != errc::not_found) throw;
-        return false;
-    }
-}
-
 } // namespace detail
 
 /// Gives the whole copy to `put(bytes)`, from its first byte to its last.
@@ -134,45 +122,25 @@ template <storage::medium Medium>
 copy_report copy_to_medium(revision const& state, copy_head const& head, Medium medium,
                            std::shared_ptr<typename Medium::storage_type const> const& original) {
     detail::require_committed(state);
-    auto const lock = medium.lock();
-    storage::held_lock const held(*lock);
-    if (detail::occupied(medium)) {
-        throw error(errc::already_exists, "a copy is made at a place of its own", medium.path());
-    }
-    auto fresh = medium.fresh();
-    auto slot = detail::slot_of(state, head);
-    slot.boot_id = lock->identity().boot_id;
-    try {
+    using storage_type = typename Medium::storage_type;
+    auto const slot = place_file(std::move(medium), [&](storage_type& fresh, superblock first) {
+        auto const boot_id = first.boot_id;
+        first = detail::slot_of(state, head);
+        first.boot_id = boot_id;
         auto shared = false;
-        if constexpr (requires { fresh->share_blocks(*original); }) {
-            shared = original && fresh->share_blocks(*original);
+        if constexpr (requires { fresh.share_blocks(*original); }) {
+            shared = original && fresh.share_blocks(*original);
         }
         if (shared) {
-            fresh->truncate(state.limit_offset());
+            fresh.truncate(state.limit_offset());
         } else {
             detail::copy_range(state, format::data_begin_offset,
-                               [&](std::uint64_t at, bytes piece) { fresh->write(at, piece); });
+                               [&](std::uint64_t at, bytes piece) { fresh.write(at, piece); });
         }
-        fresh->write(0, detail::head_blocks(head.header, slot));
-        fresh->sync();
-        medium.replace(*fresh);
-    } catch (...) {
-        try {
-            static_cast<void>(medium.discard_fresh());
-        } catch (error const&) { // the first failure is the one to tell
-        }
-        throw;
-    }
-    medium.sync_name();
-    try { // the page may still speak of a file that was here before and had the same inode
-        auto const file = recognise(fresh, verify::first_touch, medium.path());
-        slot_keeper<typename Medium::storage_type, typename Medium::lock_type> slots(file, lock,
-                                                                                     slot);
-        slots.set_visible({slot.commit_id, format::file_tag_of(file.header())});
-        slots.mark_durable();
-        slots.write_page(false);
-    } catch (error const&) { // without the page the first writer only looks more closely
-    }
+        fresh.write(0, detail::head_blocks(head.header, first));
+        fresh.sync();
+        return first;
+    });
     auto const whole = state.limit_offset();
     return {{{slot.commit_id}, slot.record_checksum}, whole, whole};
 }

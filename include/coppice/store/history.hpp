@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/store/history.hpp: the chain of commit records, newest to oldest.
-// Owns: finding the record of a commit, by id or place, in O(log n) steps over skip pointers.
+// Owns: finding the record of a commit, by id, place or time, in O(log n) steps over skip pointers.
 // Invariant: every step goes to a lower offset, so it ends in any file; a state found here shares
 //   mapping and verified table with the one it was found from.
 
@@ -11,6 +11,7 @@
 #include <coppice/store/revision.hpp>
 
 #include <cstdint>
+#include <string>
 #include <utility>
 
 namespace coppice::inline COPPICE_ABI::store {
@@ -34,19 +35,20 @@ namespace coppice::inline COPPICE_ABI::store {
     return revision_ptr(new revision(state.shared_image(), std::move(record), at, end_offset));
 }
 
-/// The state with `index` commits before it in its file, looking back from `newest`. O(log n).
-/// @throws errc::corrupt where the chain of records is not one, history_gone beyond `newest`
-[[nodiscard]] inline revision_ptr state_number(revision_ptr const& newest, std::uint64_t index) {
+namespace detail {
+
+/// Looking back from `newest`, the first state that is not too new; the first one of the file where
+/// all are. O(log n) steps.
+/// @param too_new of a record; true of all that are newer than one of which it is true
+template <typename TooNew>
+[[nodiscard]] revision_ptr look_back(revision_ptr const& newest, TooNew too_new) {
     auto record = newest->record();
     auto at = newest->at();
     auto const limit = newest->limit_offset();
-    if (index > record.index) {
-        throw error(errc::history_gone, "there is no such commit yet", newest->image().path);
-    }
-    while (record.index > index && !record.previous.is_null()) {
+    while (too_new(record) && !record.previous.is_null()) {
         if (record.skip != record.previous && !record.skip.is_null()) {
             auto skipped = newest->image().record(record.skip, limit);
-            if (skipped.index >= index) {
+            if (too_new(skipped)) {
                 at = record.skip;
                 record = std::move(skipped);
                 continue;
@@ -55,13 +57,25 @@ namespace coppice::inline COPPICE_ABI::store {
         at = record.previous;
         record = newest->image().record(at, limit);
     }
-    if (record.index != index) {
-        throw error(errc::corrupt, "the chain of commit records has a gap", newest->image().path,
-                    at.offset);
-    }
     if (at == newest->at()) return newest;
     auto const end_offset = at.offset + format::encoded_bytes(record);
     return revision_ptr(new revision(newest->shared_image(), std::move(record), at, end_offset));
+}
+
+} // namespace detail
+
+/// The state with `index` commits before it in its file, looking back from `newest`. O(log n).
+/// @throws errc::corrupt where the chain of records is not one, history_gone beyond `newest`
+[[nodiscard]] inline revision_ptr state_number(revision_ptr const& newest, std::uint64_t index) {
+    if (index > newest->record().index) {
+        throw error(errc::history_gone, "there is no such commit yet", newest->image().path);
+    }
+    auto found = detail::look_back(newest, [&](auto const& r) { return r.index > index; });
+    if (found->record().index != index) {
+        throw error(errc::corrupt, "the chain of commit records has a gap", newest->image().path,
+                    found->at().offset);
+    }
+    return found;
 }
 
 /// The newest state that is in the file, looking back from `shown`, which may be deferred.
@@ -70,35 +84,37 @@ namespace coppice::inline COPPICE_ABI::store {
 }
 
 /// The state that commit `id` made, looking back from `newest`. Where a record stands for several
-/// commits, the state is that of the last one; those before it were never in the file.
+/// commits, the state is that of the last one; those before it were never in the file. O(log n).
 /// @throws errc::history_gone if the file does not hold it, errc::corrupt
 [[nodiscard]] inline revision_ptr state_at(revision_ptr const& newest, commit_id id) {
-    auto record = newest->record();
-    auto at = newest->at();
-    auto const limit = newest->limit_offset();
-    auto const first_id = [&] { return record.commit_id - record.id_span; };
-    while (id.value < first_id() && !record.previous.is_null()) {
-        if (!record.skip.is_null() && record.skip != record.previous) {
-            auto skipped = newest->image().record(record.skip, limit);
-            if (skipped.commit_id >= id.value) {
-                at = record.skip;
-                record = std::move(skipped);
-                continue;
-            }
-        }
-        at = record.previous;
-        record = newest->image().record(at, limit);
-    }
+    auto found = detail::look_back(
+        newest, [&](auto const& r) { return id.value < r.commit_id - r.id_span; });
+    auto const& record = found->record();
     if (id.value != record.commit_id) {
         auto what = "commit " + std::to_string(id.value);
-        if (id.value >= first_id() && id.value < record.commit_id) {
+        if (id.value < record.commit_id && id.value >= record.commit_id - record.id_span) {
             what += " was deferred and became one with " + std::to_string(record.commit_id);
         }
         throw error(errc::history_gone, what, newest->image().path);
     }
-    if (at == newest->at()) return newest;
-    auto const end_offset = at.offset + format::encoded_bytes(record);
-    return revision_ptr(new revision(newest->shared_image(), std::move(record), at, end_offset));
+    return found;
+}
+
+/// The state that the last commit until a time made; null where all are later. O(log n).
+/// @throws errc::corrupt
+[[nodiscard]] inline revision_ptr last_state_until(revision_ptr const& newest,
+                                                   std::uint64_t time_us) {
+    auto found = detail::look_back(newest, [&](auto const& r) { return r.time_us > time_us; });
+    return found->record().time_us > time_us ? revision_ptr() : found;
+}
+
+/// The same where there must be one. @throws errc::history_gone, errc::corrupt
+[[nodiscard]] inline revision_ptr state_at_time(revision_ptr const& newest, std::uint64_t time_us) {
+    auto found = last_state_until(newest, time_us);
+    if (!found) {
+        throw error(errc::history_gone, "all commits of the file are later", newest->image().path);
+    }
+    return found;
 }
 
 } // namespace coppice::inline COPPICE_ABI::store

@@ -26,24 +26,6 @@ void print_line(std::string const& line) {
     out.finish();
 }
 
-/// Prints an object's members one a line, or the object.
-void print_members(json const& object, bool as_json) {
-    if (as_json) return print_line(object.dump());
-    std::string text;
-    for (auto const& [name, value] : object.items()) {
-        text += name + std::string(name.size() < 20 ? 20 - name.size() : 1, ' ');
-        if (value.is_string()) {
-            append_escaped(text, value.get_ref<std::string const&>());
-        } else {
-            text += value.dump();
-        }
-        text += '\n';
-    }
-    output out;
-    out.write(text);
-    out.finish();
-}
-
 std::string json_of(coppice::commit_info const& commit) {
     json object;
     object["id"] = commit.id.value;
@@ -76,6 +58,23 @@ coppice::check_report report_of(arguments const& given) {
 }
 
 } // namespace
+
+void print_members(json const& object, bool as_json) {
+    if (as_json) return print_line(object.dump());
+    std::string text;
+    for (auto const& [name, value] : object.items()) {
+        text += name + std::string(name.size() < 20 ? 20 - name.size() : 1, ' ');
+        if (value.is_string()) {
+            append_escaped(text, value.get_ref<std::string const&>());
+        } else {
+            text += value.dump();
+        }
+        text += '\n';
+    }
+    output out;
+    out.write(text);
+    out.finish();
+}
 
 std::string iso_time(std::chrono::system_clock::time_point when) {
     namespace chrono = std::chrono;
@@ -154,11 +153,12 @@ exit_code check(arguments const& given) {
 
 exit_code log(arguments const& given) {
     auto const db = open_to_read(given);
-    auto const commits = db.history();
+    auto const commits = given.until_time ? db.history(*given.until_time) : db.history();
     auto left = given.limit.value_or(std::numeric_limits<std::uint64_t>::max());
     output out;
     for (auto at = commits.begin(); left > 0 && at != commits.end(); ++at, --left) {
         auto const commit = *at;
+        if (given.since_time && commit.time < *given.since_time) break; // the others are older
         out.write((given.json ? json_of(commit) : line_of(commit)) + "\n");
     }
     out.finish();
