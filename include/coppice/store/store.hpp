@@ -24,6 +24,7 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -99,13 +100,6 @@ template <storage::medium Medium> class store {
     /// The newest state that this handle has shown, without looking for a newer one.
     [[nodiscard]] revision_ptr shown() const noexcept { return published_.load(); }
 
-    /// The lock of whoever compacts; made at first use.
-    [[nodiscard]] std::shared_ptr<lock_type> compaction_lock() {
-        std::scoped_lock const guard(reload_);
-        if (!compaction_lock_) compaction_lock_ = medium_.compaction_lock();
-        return compaction_lock_;
-    }
-
     /// The file that is open now. For the writer, and for those who only count.
     [[nodiscard]] file_type file() const {
         std::scoped_lock const guard(reload_);
@@ -119,6 +113,13 @@ template <storage::medium Medium> class store {
         file_ = std::move(file);
         published_.store(std::move(next));
         page_believed_.store(believed_page().has_value(), std::memory_order_release);
+        if (watcher_) watcher_(*published_.load());
+    }
+
+    /// Calls with each state that this process has committed, under a lock: it must only take note.
+    void watch(std::function<void(revision const&)> watcher) {
+        std::scoped_lock const guard(reload_);
+        watcher_ = std::move(watcher);
     }
 
     /// The live page, if it speaks of the file that is open.
@@ -213,15 +214,15 @@ template <storage::medium Medium> class store {
     Medium medium_;
     options options_;
     std::shared_ptr<lock_type> lock_;
-    std::shared_ptr<lock_type> compaction_lock_;
     std::uint64_t poison_count_ = 0;
     storage::turn turn_;
     std::weak_ptr<tenure<Medium>> tenure_;
     courtesy manners_{options_.longest_run};
     std::optional<recovery_info> recovery_;
     mutable std::mutex
-        reload_; // guards file_, replaced_, compaction_lock_; taken for reading by nobody else
+        reload_; // guards file_, replaced_ and watcher_; taken for reading by nobody else
     file_type file_;
+    std::function<void(revision const&)> watcher_;
     slot_pair seen_slots_;
     std::vector<replaced_file> replaced_;
     published<revision> published_;
