@@ -86,7 +86,7 @@ class protocol_rules {
             auto const in_secret =
                 on_->compacting() == next.process &&
                 (next.kind == operation_kind::discard ||
-                 (next.kind == operation_kind::write && next.inode == disk().companion));
+                 (next.kind != operation_kind::rename && next.inode == disk().companion));
             must(in_secret || on_->lock_holder() == next.process, "written without the lock");
         }
         switch (next.kind) {
