@@ -732,3 +732,24 @@ TEST_CASE(
         proving::must_hold(on->read(), model);
     }
 }
+
+TEST_CASE("a handle that is idle lets go of a file that was replaced when it is told to look") {
+    test_database<in_memory> on;
+    on->update([](auto& txn) { txn.put("k", "v"); });
+    auto idle = on.another();
+    auto reader = on.another();
+    auto held = std::optional(reader.read());
+    auto const old = std::weak_ptr(on.place().medium().open(storage::access::read_only));
+    CHECK(on->compact());
+    reader.refresh();
+    CHECK(reader.stats().pinned_bytes > 0);
+    held.reset();
+    CHECK(reader.stats().pinned_bytes == 0);
+    CHECK_FALSE(old.expired());
+    idle.refresh();
+    CHECK(old.expired());
+    CHECK(idle.stats().generation == 2);
+    CHECK(idle.get("k") == "v");
+    idle.close();
+    CHECK(kind_of([&] { idle.refresh(); }) == errc::closed);
+}

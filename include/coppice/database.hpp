@@ -21,6 +21,7 @@
 #include <coppice/store/copy.hpp>
 #include <coppice/store/durable.hpp>
 #include <coppice/store/history.hpp>
+#include <coppice/store/housekeeper.hpp>
 #include <coppice/store/measure.hpp>
 #include <coppice/store/store.hpp>
 #include <coppice/store/writer.hpp>
@@ -70,6 +71,9 @@ template <storage::medium Medium> class basic_database {
             tell(callbacks(), &events::on_recover, *found);
             tell(callbacks(), &events::log, log_level::warning, std::string_view(found->reason));
         }
+        if (store_->chosen().compaction.garbage_ratio > 0 && !store_->chosen().read_only) {
+            housekeeper_ = std::make_unique<store::housekeeper<Medium>>(store_);
+        }
     }
 
     basic_database(basic_database&&) noexcept = default;
@@ -77,6 +81,7 @@ template <storage::medium Medium> class basic_database {
         if (this != &other) {
             close();
             store_ = std::move(other.store_);
+            housekeeper_ = std::move(other.housekeeper_);
         }
         return *this;
     }
@@ -259,6 +264,10 @@ template <storage::medium Medium> class basic_database {
         return basic_database<storage::file_medium>(place, std::move(chosen));
     }
 
+    /// Looks for what others have done, as `read()` does, and lets go of a file that a compaction
+    /// of theirs has replaced, so that its space comes free. For handles that are idle for long.
+    void refresh() const { static_cast<void>(open().current()); }
+
     /// Walks every invariant of the newest commit in the file and of the chain of commits.
     [[nodiscard]] check_report check() const { return store::check(open()); }
     /// Figures of this moment. O(number of commits) for `commits`, else O(1).
@@ -275,6 +284,7 @@ template <storage::medium Medium> class basic_database {
     void close() noexcept {
         auto const store = std::exchange(store_, nullptr);
         if (!store) return;
+        housekeeper_.reset();
         store::writer<Medium>::close(store);
         tell(store->chosen().events, &events::on_close, store->path());
     }
@@ -352,6 +362,7 @@ template <storage::medium Medium> class basic_database {
     }
 
     std::shared_ptr<store_type> store_;
+    std::unique_ptr<store::housekeeper<Medium>> housekeeper_; // where it compacts itself
 };
 
 /// A database in a file.

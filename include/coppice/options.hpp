@@ -70,6 +70,17 @@ struct node_sizes {
                                              ///< of `leaf_bytes`, which it is lowered to
 };
 
+/// When a database compacts itself: in a thread of the process that writes, beside its writers.
+struct compaction_policy {
+    /// When garbage is more than so many times what is live, as `stats()` counts them. 0: never.
+    /// With 1 the file grows to twice what is live, and each byte is copied once more on average;
+    /// with r to 1 + r times, and 1 / r times. Each compaction ends the history, and with it feeds
+    /// and backups that stand on it, so nothing is compacted without being asked.
+    double garbage_ratio = 0;
+    /// Files of no more than this are left alone.
+    std::uint64_t floor_bytes = std::uint64_t{16} << 20U;
+};
+
 /// What an event tells of a commit.
 struct commit_info {
     commit_id id{};                               ///< its number
@@ -90,9 +101,10 @@ struct recovery_info {
 /// How grave a log line is.
 enum class log_level : std::uint8_t { debug, info, warning, error };
 
-/// Callbacks. Each may be empty. They run in the calling thread (that of the handle, where it
-/// flushes what was deferred for too long), with no lock of coppice held except where said; what
-/// they throw is swallowed and reported to `log`, and must not use the handle that calls them.
+/// Callbacks. Each may be empty. They run in the calling thread (in one of the handle, where it
+/// compacts by itself or flushes what was deferred for too long), with no lock of coppice held
+/// except where said; what they throw is swallowed and reported to `log`, and must not use the
+/// handle that calls them.
 struct events {
     std::function<void(std::string const& path)> on_open = {};  ///< after opening
     std::function<void(std::string const& path)> on_close = {}; ///< after the last use of a handle
@@ -130,7 +142,9 @@ struct options {
     /// A handle that has written for so long without a gap leaves the lock alone for a moment, so
     /// that other handles and processes come to write. Longer is a little faster, and less fair.
     std::chrono::milliseconds longest_run{50};
-    flush_policy flush = {};     ///< when deferred commits are written
+    flush_policy flush = {}; ///< when deferred commits are written
+    /// When the database compacts itself. Not at all, if not asked for.
+    compaction_policy compaction = {};
     node_sizes nodes = {};       ///< used only when the database is made
     coppice::events events = {}; ///< callbacks
     /// The wall clock of commits, for tests. Empty means std::chrono::system_clock::now.

@@ -158,8 +158,13 @@ TEST_CASE("a leftover is removed, and a link to it or from it harms nobody") {
     write_text(here / "victim", "precious");
     write_text(here / "a.compact", "leftover");
     file_medium place(here / "a", false);
+    CHECK(place.companion().has_value());
     CHECK(place.discard_fresh());
     CHECK_FALSE(place.discard_fresh());
+    CHECK_FALSE(place.companion());
+    auto const fresh = place.fresh();
+    CHECK(place.companion() == fresh->identity());
+    fs::remove(here / "a.compact");
     fs::create_hard_link(here / "victim", here / "a.compact");
     replace(place, "new");
     CHECK(text_of(here / "victim") == "precious");

@@ -23,7 +23,18 @@ TEST_CASE("a lock is held for the length of a scope, and no longer") {
     };
     {
         held_lock const held(lock);
+        CHECK(held.is_held());
         CHECK_FALSE(is_free());
     }
     CHECK(is_free());
+}
+
+TEST_CASE("a lock that was not had in time is not given back") {
+    memory_lock lock;
+    held_lock const held(lock);
+    std::thread([&] {
+        held_lock const late(lock, std::chrono::steady_clock::now());
+        CHECK_FALSE(late.is_held());
+    }).join();
+    std::thread([&] { CHECK_FALSE(lock.acquire(std::chrono::steady_clock::now())); }).join();
 }

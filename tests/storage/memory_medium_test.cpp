@@ -128,9 +128,21 @@ TEST_CASE("in memory the place names what was put there, for every copy of the m
 TEST_CASE("in memory a leftover can be discarded once, and only what is fresh can replace") {
     memory_medium place;
     auto const leftover = place.fresh();
+    CHECK(place.companion() == leftover->identity());
     CHECK(place.discard_fresh());
     CHECK_FALSE(place.discard_fresh());
+    CHECK_FALSE(place.companion());
     CHECK_THROWS_AS(place.replace(*leftover), coppice::error);
+}
+
+TEST_CASE("in memory there is a second lock for compactions") {
+    memory_medium place;
+    auto const mine = place.compaction_lock();
+    REQUIRE(mine->acquire({}));
+    CHECK(place.lock()->acquire({}));
+    CHECK(memory_medium(place).compaction_lock() == mine);
+    place.lock()->release();
+    mine->release();
 }
 
 TEST_CASE("in memory the lock is the turn, shared by all handles, with a deadline") {

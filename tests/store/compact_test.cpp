@@ -13,6 +13,7 @@
 #include <map>
 #include <optional>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -266,7 +267,7 @@ void change_both(Database& db, content& model, workbench::dice& dice, std::size_
 }
 
 /// What a filter of the tests keeps: about two thirds, by key and value.
-bool keeps(std::string_view key, std::string_view value) {
+bool filter_keeps(std::string_view key, std::string_view value) {
     return (static_cast<unsigned char>(key.back()) + value.size()) % 3 != 0;
 }
 
@@ -292,11 +293,11 @@ TEMPLATE_TEST_CASE("what is committed while a compaction copies is in the new fi
             }
             return true;
         };
-        if (is_filtered) hooks.keep = keeps;
+        if (is_filtered) hooks.keep = filter_keeps;
         CHECK(on->compact(hooks));
         CHECK(reports >= 3);
         if (is_filtered) {
-            std::erase_if(model, [](auto const& e) { return !keeps(e.first, e.second); });
+            std::erase_if(model, [](auto const& e) { return !filter_keeps(e.first, e.second); });
         }
         proving::must_hold(on->read(), model);
         proving::must_hold(other.read(), model);
@@ -461,4 +462,31 @@ TEMPLATE_TEST_CASE("a compaction that a writer keeps waiting at its end is undon
     CHECK(on->stats().generation == 1);
     proving::must_hold(on->read(), model);
     CHECK(on->compact());
+}
+
+TEMPLATE_TEST_CASE("a compaction that is told to stop ends undone also while it waits", "", in_file,
+                   in_memory) {
+    test_database<TestType> on;
+    auto const model = grow(*on);
+    std::stop_source stop;
+    compaction_hooks hooks;
+    hooks.stop = stop.get_token();
+    CHECK(on->compact(hooks));
+    CHECK(on->stats().generation == 2);
+    std::optional<typename test_database<TestType>::transaction> held;
+    std::thread stopper;
+    hooks.progress = [&](auto done, auto all) {
+        if (done != all || held) return true;
+        std::thread([&] { held.emplace(on->write()); }).join();
+        stopper = std::thread([&] { stop.request_stop(); });
+        return true;
+    };
+    CHECK_FALSE(on->compact(hooks));
+    stopper.join();
+    CHECK_FALSE(on.place().medium().companion());
+    held.reset();
+    hooks.progress = {};
+    CHECK_FALSE(on->compact(hooks));
+    CHECK(on->stats().generation == 2);
+    proving::must_hold(on->read(), model);
 }

@@ -19,7 +19,7 @@ namespace {
 using copy_in_memory = store::fresh_copy<storage::memory_storage>;
 
 /// A copy of what a database holds now, in a fresh storage.
-copy_in_memory copied(memory_database const& db, store::copy_hooks const& hooks = {}) {
+copy_in_memory made_copy(memory_database const& db, store::copy_hooks const& hooks = {}) {
     auto const state = db.read().state();
     auto header = state->image().header;
     ++header.generation;
@@ -84,7 +84,7 @@ TEST_CASE("a copy that catches up holds what its state holds, and with a filter 
         db.update([&](auto& txn) { txn.load(model); });
         store::copy_hooks hooks;
         if (seed % 2 == 1) hooks.keep = is_kept;
-        auto copy = copied(db, hooks);
+        auto copy = made_copy(db, hooks);
         for (int round = 0; round < 8; ++round) {
             auto kept = model;
             if (hooks.keep) {
@@ -108,7 +108,7 @@ TEST_CASE("an entry that a filter drops goes and comes with its value") {
         db.update([&](auto& txn) { txn.put("k", value); });
     };
     set("bad");
-    auto copy = copied(db, hooks);
+    auto copy = made_copy(db, hooks);
     CHECK(content_of_copy(copy).empty());
     for (auto const* const value : {"good", "bad", "good", "better"}) {
         set(value);
@@ -123,7 +123,7 @@ TEST_CASE("an entry that a filter drops goes and comes with its value") {
 TEST_CASE("catching up reads and writes what has changed") {
     memory_database db(storage::memory_medium(), proving::tiny());
     db.update([](auto& txn) { txn.load(proving::numbered_entries(5000)); });
-    auto copy = copied(db);
+    auto copy = made_copy(db);
     auto const dense = copy.end_offset();
     copy.catch_up(db.read().state(), {});
     CHECK(copy.end_offset() == dense);
@@ -148,11 +148,11 @@ TEST_CASE("who watches a copy sees it begin and may end it") {
         last = entries;
         ++calls;
     };
-    auto copy = copied(db, hooks);
+    auto copy = made_copy(db, hooks);
     CHECK(calls == 3);
     CHECK(last == 8192);
     hooks.watch = [](std::uint64_t) { throw std::runtime_error("enough"); };
-    CHECK_THROWS_AS(copied(db, hooks), std::runtime_error);
+    CHECK_THROWS_AS(made_copy(db, hooks), std::runtime_error);
     db.update([](auto& txn) { txn.put("k", "v"); });
     CHECK_THROWS_AS(copy.catch_up(db.read().state(), hooks), std::runtime_error);
 }

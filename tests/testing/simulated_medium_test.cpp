@@ -250,8 +250,11 @@ TEST_CASE("names and files are as on a real medium") {
 
     auto const second = copy.fresh();
     CHECK(second->identity() != first->identity());
+    CHECK(place.companion() == second->identity());
     CHECK(place.discard_fresh());
     CHECK_FALSE(place.discard_fresh());
+    CHECK_FALSE(place.companion());
+    CHECK_THROWS_AS(place.replace(*second), coppice::error);
     auto const third = place.fresh();
     place.replace(*third);
     CHECK(place.compare(*first) == standing::replaced);
@@ -262,6 +265,22 @@ TEST_CASE("names and files are as on a real medium") {
     CHECK(place.remove());
     CHECK_FALSE(place.remove());
     CHECK(place.compare(*third) == standing::missing);
+}
+
+TEST_CASE("the lock of compactions is another one and dies with its process too") {
+    machine on;
+    auto place = on.start_process();
+    auto other = on.start_process();
+    auto const mine = place.compaction_lock();
+    REQUIRE(mine->acquire({}));
+    CHECK(on.compacting() == place.process());
+    CHECK(on.lock_holder() == 0);
+    auto const now = std::chrono::steady_clock::now();
+    CHECK_FALSE(other.compaction_lock()->acquire(now));
+    CHECK(other.lock()->acquire(now));
+    on.kill(place.process());
+    CHECK(on.compacting() == 0);
+    CHECK(other.compaction_lock()->acquire(now));
 }
 
 TEST_CASE("a view shows later writes, and outlives the file") {

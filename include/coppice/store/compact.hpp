@@ -21,6 +21,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string_view>
 #include <utility>
 
@@ -38,6 +39,8 @@ struct compaction_hooks {
     /// How long it may wait for another compaction, and each time for a writer; empty waits for
     /// ever.
     std::optional<std::chrono::nanoseconds> longest_wait = {};
+    /// Ends the compaction undone when it is told to, also while it waits for a writer.
+    std::stop_token stop = {};
 };
 
 namespace detail {
@@ -93,9 +96,27 @@ template <storage::medium Medium> class compaction {
     /// A writer that is faster than this many rounds waits.
     static constexpr unsigned most_rounds = 10;
 
+    void check_stop() const {
+        if (hooks_.stop.stop_requested()) throw compaction_stopped{};
+    }
+
+    /// Waits for the writers' turn, in pieces where the wait may be ended.
+    [[nodiscard]] std::unique_ptr<writer<Medium>> enter() const {
+        constexpr std::chrono::milliseconds piece{50};
+        auto const until = patience(hooks_);
+        if (!hooks_.stop.stop_possible()) return writer<Medium>::acquire(owner_, until);
+        for (;;) {
+            check_stop();
+            auto const now = courtesy::clock::now();
+            auto const next = until ? std::min(*until, now + piece) : now + piece;
+            if (auto session = writer<Medium>::acquire(owner_, next)) return session;
+            if (until && *until <= now) return {};
+        }
+    }
+
     /// Makes the companion: its name is the writers', who ask only then whether it has an owner.
     [[nodiscard]] bool begin() {
-        auto const session = writer<Medium>::acquire(owner_, patience(hooks_));
+        auto const session = enter();
         if (!session) return false;
         session->flush(); // what is in memory is in no file that could be copied
         base_ = session->base();
@@ -110,6 +131,7 @@ template <storage::medium Medium> class compaction {
         ++header.generation;
         auto const all = base_->user().root.entries;
         auto const report = [&](std::uint64_t done) {
+            check_stop();
             if (hooks_.progress && !hooks_.progress(done, all)) throw compaction_stopped{};
         };
         std::uint64_t synced_bytes = 0;
@@ -124,9 +146,7 @@ template <storage::medium Medium> class compaction {
         report(all);
         fresh_->sync();
         follow(report, all);
-        if (auto const session = writer<Medium>::acquire(owner_, patience(hooks_))) {
-            session->sync_beside();
-        }
+        if (auto const session = enter()) session->sync_beside();
     }
 
     template <typename Report> void follow(Report const& report, std::uint64_t all) {
@@ -147,7 +167,7 @@ template <storage::medium Medium> class compaction {
     [[nodiscard]] revision_ptr newest_in_file() const {
         auto shown = owner_->current();
         if (!shown->is_deferred()) return shown;
-        auto const session = writer<Medium>::acquire(owner_, patience(hooks_));
+        auto const session = enter();
         if (!session) return {};
         session->flush();
         return session->base();
@@ -166,7 +186,7 @@ template <storage::medium Medium> class compaction {
 
     /// Under the writers' lock: the last of it, and the name.
     [[nodiscard]] std::optional<std::uint64_t> finish() {
-        auto const session = writer<Medium>::acquire(owner_, patience(hooks_));
+        auto const session = enter();
         if (!session) return {};
         auto& within = session->within();
         // Until the new name is durable, a power cut brings the old file back: what readers see
@@ -225,7 +245,7 @@ std::optional<std::uint64_t> compact(std::shared_ptr<store<Medium>> const& owner
     // write, would be a cycle to it.
     constexpr std::chrono::hours for_ever{24 * 365};
     auto const until = detail::patience(hooks).value_or(courtesy::clock::now() + for_ever);
-    auto const lock = owner->compaction_lock();
+    auto const lock = owner->medium().compaction_lock();
     storage::held_lock const held(*lock, until);
     if (!held.is_held()) return {};
     return detail::compaction<Medium>(owner, hooks).run();

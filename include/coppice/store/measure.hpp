@@ -14,6 +14,12 @@
 
 namespace coppice::inline COPPICE_ABI::store {
 
+/// What a commit reaches, with the fixed blocks and its own record.
+[[nodiscard]] inline std::uint64_t live_bytes(commit_record const& record) noexcept {
+    return format::data_begin_offset + record.user.root.bytes + record.system.root.bytes +
+           format::encoded_bytes(record);
+}
+
 /// Measures the newest visible commit; where it is deferred, the file as it is without it.
 template <storage::medium Medium> [[nodiscard]] statistics measure(store<Medium>& from) {
     auto const state = from.current();
@@ -30,8 +36,7 @@ template <storage::medium Medium> [[nodiscard]] statistics measure(store<Medium>
     result.commits = record.index + 1;
     result.file_bytes = file.storage->size();
     result.valid_bytes = in_file->limit_offset();
-    result.live_bytes = format::data_begin_offset + record.user.root.bytes +
-                        record.system.root.bytes + format::encoded_bytes(record);
+    result.live_bytes = live_bytes(record);
     result.garbage_bytes = result.valid_bytes - result.live_bytes;
     if (durable.end_offset != 0 && durable.end_offset < result.valid_bytes) {
         result.unsynced_bytes = result.valid_bytes - durable.end_offset;

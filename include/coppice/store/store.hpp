@@ -26,6 +26,7 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -104,13 +105,6 @@ template <storage::medium Medium> class store {
     /// The newest state that this handle has shown, without looking for a newer one.
     [[nodiscard]] revision_ptr shown() const noexcept { return published_.load(); }
 
-    /// The lock of whoever compacts; made at first use.
-    [[nodiscard]] std::shared_ptr<lock_type> compaction_lock() {
-        std::scoped_lock const guard(reload_);
-        if (!compaction_lock_) compaction_lock_ = medium_.compaction_lock();
-        return compaction_lock_;
-    }
-
     /// The file that is open now. For the writer, and for those who only count.
     [[nodiscard]] file_type file() const {
         std::scoped_lock const guard(reload_);
@@ -124,6 +118,13 @@ template <storage::medium Medium> class store {
         file_ = std::move(file);
         published_.store(std::move(next));
         page_believed_.store(believed_page().has_value(), std::memory_order_release);
+        if (watcher_) watcher_(*published_.load());
+    }
+
+    /// Calls with each state that this process has committed, under a lock: it must only take note.
+    void watch(std::function<void(revision const&)> watcher) {
+        std::scoped_lock const guard(reload_);
+        watcher_ = std::move(watcher);
     }
 
     /// Shows a state that is in memory alone. Called by the writer, under its lock.
@@ -135,12 +136,8 @@ template <storage::medium Medium> class store {
     /// Notes that all commits up to this one are durable. @return is that new?
     bool note_durable(std::uint64_t id) noexcept {
         auto noted = durable_noted_.load(std::memory_order_relaxed);
-        while (noted < id) {
-            if (durable_noted_.compare_exchange_weak(noted, id, std::memory_order_relaxed)) {
-                return true;
-            }
-        }
-        return false;
+        while (noted < id && !durable_noted_.compare_exchange_weak(noted, id)) continue;
+        return noted < id;
     }
     /// Tells `on_durable` of it, where that is new.
     void tell_durable(std::uint64_t id) noexcept {
@@ -239,7 +236,6 @@ template <storage::medium Medium> class store {
     Medium medium_;
     options options_;
     std::shared_ptr<lock_type> lock_;
-    std::shared_ptr<lock_type> compaction_lock_;
     std::uint64_t poison_count_ = 0;
     storage::turn turn_;
     std::weak_ptr<tenure<Medium>> tenure_;
@@ -247,8 +243,9 @@ template <storage::medium Medium> class store {
     std::atomic<std::uint64_t> durable_noted_{0};
     courtesy manners_{options_.longest_run};
     std::optional<recovery_info> recovery_;
-    mutable std::mutex reload_; // for file_, replaced_ and compaction_lock_; no reader takes it
+    mutable std::mutex reload_; // for file_, replaced_ and watcher_; no reader takes it
     file_type file_;
+    std::function<void(revision const&)> watcher_;
     slot_pair seen_slots_;
     std::vector<replaced_file> replaced_;
     published<revision> published_;

@@ -222,7 +222,7 @@ template <storage::medium Medium> void tenure<Medium>::examine() {
 template <storage::medium Medium> void tenure<Medium>::discard_leftover() {
     auto& medium = owner_->medium();
     if (!medium.companion()) return;
-    auto const lock = owner_->compaction_lock();
+    auto const lock = medium.compaction_lock();
     try {
         storage::held_lock const held(*lock, courtesy::clock::now());
         if (held.is_held()) static_cast<void>(medium.discard_fresh());

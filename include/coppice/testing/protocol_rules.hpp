@@ -82,9 +82,11 @@ class protocol_rules {
         auto const by_coppice = next.process != 0; // 0: the system drops what it has cached
         if (by_coppice && next.kind != operation_kind::sync &&
             next.kind != operation_kind::failed_sync) {
-            auto const in_secret = on_->compacting() == next.process &&
-                                   (next.kind == operation_kind::discard ||
-                                    (next.inode != 0 && next.inode == disk().companion));
+            // Who compacts fills a file of its own, and may take it away.
+            auto const in_secret =
+                on_->compacting() == next.process &&
+                (next.kind == operation_kind::discard ||
+                 (next.kind != operation_kind::rename && next.inode == disk().companion));
             must(in_secret || on_->lock_holder() == next.process, "written without the lock");
         }
         switch (next.kind) {

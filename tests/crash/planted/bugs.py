@@ -183,8 +183,6 @@ CODE = [
         (S + "compact.hpp", "copy_->catch_up(newest, {hooks_.keep, {}});", "")),
     bug("rounds_from_the_first", "every round compares with the state that was copied first",
         (S + "fresh_copy.hpp", "        state_ = next;\n", "")),
-    bug("lazy_shown", "a compaction shows under the new name what is not durable",
-        (S + "compact.hpp", "        session->sync();\n", "")),
     bug("name_without_lock", "a compaction lets the lock go before it takes the name",
         (S + "compact.hpp", "        owner_->medium().replace(*fresh_);\n",
          "        owner_->lock()->release();\n        owner_->medium().replace(*fresh_);\n")),

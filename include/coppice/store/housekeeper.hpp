@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/store/housekeeper.hpp: compacts a database by itself, when enough of it is garbage.
+// Owns: one thread, and when it is woken: by what this process commits, once it is published.
+// Invariant: it compacts only what is due at that moment, and never beside another compaction. Its
+//   end does not wait for writers. A child of this process has no such thread.
+
+#include <coppice/error.hpp>
+#include <coppice/options.hpp>
+#include <coppice/storage/concepts.hpp>
+#include <coppice/store/compact.hpp>
+#include <coppice/store/measure.hpp>
+#include <coppice/store/store.hpp>
+#include <coppice/tell.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
+
+namespace coppice::inline COPPICE_ABI::store {
+
+/// Is a state due to be compacted?
+[[nodiscard]] inline bool is_due(revision const& state, compaction_policy const& policy) noexcept {
+    auto const valid = state.limit_offset();
+    auto const live = live_bytes(state.record());
+    return policy.garbage_ratio > 0 && valid > policy.floor_bytes && valid > live &&
+           static_cast<double>(valid - live) > policy.garbage_ratio * static_cast<double>(live);
+}
+
+/// The thread that compacts a database. REQUIRES: one for a store. Belongs to the handle.
+template <storage::medium Medium> class housekeeper {
+  public:
+    /// @throws std::system_error where there can be no thread
+    explicit housekeeper(std::shared_ptr<store<Medium>> owner) : owner_(std::move(owner)) {
+        thread_ = std::thread([this] { work(); });
+        owner_->watch([this](revision const& state) {
+            if (is_due(state, owner_->chosen().compaction)) wake(signal::due);
+        });
+    }
+    housekeeper(housekeeper const&) = delete;
+    housekeeper& operator=(housekeeper const&) = delete;
+    /// Ends a compaction that is under way undone, unless it is about to take its name.
+    ~housekeeper() {
+        if (owner_->lock()->is_forked()) { // it is the parent's
+            thread_.detach();
+            return;
+        }
+        owner_->watch({});
+        stop_.request_stop();
+        wake(signal::end);
+        thread_.join();
+    }
+
+  private:
+    enum class signal : std::uint32_t { none, due, end };
+
+    void wake(signal why) noexcept {
+        auto seen = signal_.load();
+        while (seen < why && !signal_.compare_exchange_weak(seen, why)) continue;
+        signal_.notify_all();
+    }
+
+    void work() noexcept {
+        for (;;) {
+            signal_.wait(signal::none);
+            auto seen = signal::due;
+            if (!signal_.compare_exchange_strong(seen, signal::none)) return;
+            if (!attempt()) rest();
+        }
+    }
+
+    /// @return false if it is to be tried again, and not at once
+    [[nodiscard]] bool attempt() noexcept {
+        auto const& events = owner_->chosen().events;
+        try {
+            auto const done = compact_if_due();
+            if (!done && !stop_.stop_requested()) wake(signal::due);
+            return done;
+        } catch (error const& e) {
+            tell(events, &events::on_error, e);
+        } catch (std::exception const& e) { // no memory
+            tell(events, &events::log, log_level::error, std::string_view(e.what()));
+        }
+        return false; // the next commit wakes it
+    }
+
+    /// @return false if somebody else compacts now
+    [[nodiscard]] bool compact_if_due() {
+        auto const lock = owner_->medium().compaction_lock();
+        storage::held_lock const held(*lock, courtesy::clock::now());
+        if (!held.is_held()) return false;
+        if (!is_due(*owner_->current(), owner_->chosen().compaction)) return true;
+        compaction_hooks hooks;
+        hooks.stop = stop_.get_token();
+        static_cast<void>(detail::compaction<Medium>(owner_, hooks).run());
+        return true;
+    }
+
+    /// So that what fails again and again costs little.
+    void rest() const {
+        constexpr std::chrono::milliseconds piece{10};
+        constexpr int pieces = 50;
+        for (int i = 0; i < pieces && signal_.load() != signal::end; ++i) {
+            std::this_thread::sleep_for(piece);
+        }
+    }
+
+    std::shared_ptr<store<Medium>> owner_;
+    std::atomic<signal> signal_{signal::none};
+    std::stop_source stop_;
+    std::thread thread_;
+};
+
+} // namespace coppice::inline COPPICE_ABI::store

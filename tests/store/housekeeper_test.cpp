@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coppice/store/housekeeper.hpp>
+
+#include <test_database.hpp>
+
+#include <catch2/catch.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <thread>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace coppice;
+using proving::content;
+using proving::in_file;
+using proving::in_memory;
+using proving::test_database;
+
+namespace {
+
+/// Compacts early, so that a few hundred commits are enough.
+options housekeeping() {
+    auto chosen = proving::tiny();
+    chosen.compaction = {.garbage_ratio = 1, .floor_bytes = 32768};
+    return chosen;
+}
+
+/// Waits for what a thread is to bring about, however long that takes.
+void wait_until(std::function<bool()> const& is_so) {
+    while (!is_so()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+}
+
+bool is_bounded(statistics const& now, std::uint64_t floor_bytes = 32768) {
+    return now.garbage_bytes <= now.live_bytes || now.valid_bytes <= floor_bytes;
+}
+
+/// A place where no fresh file can be made, while that is asked for.
+class refusing_medium : public storage::memory_medium {
+  public:
+    void refuse(bool refused) const { *refused_ = refused; }
+    [[nodiscard]] std::shared_ptr<storage::memory_storage> fresh() {
+        if (*refused_) throw error(std::make_error_code(std::errc::io_error), "refused", path());
+        return memory_medium::fresh();
+    }
+
+  private:
+    std::shared_ptr<std::atomic<bool>> refused_ = std::make_shared<std::atomic<bool>>(false);
+};
+
+/// Random commits, told to a model.
+template <typename Database> void overwrite(Database& db, content& model, unsigned commits) {
+    workbench::dice dice(commits);
+    for (unsigned i = 0; i < commits; ++i) {
+        auto const key = proving::numbered("k", dice.below(200));
+        model[key] = proving::noise(dice.below(200), dice.next());
+        db.update([&](auto& txn) { txn.put(key, model[key]); }, durability::lazy);
+    }
+}
+
+} // namespace
+
+TEST_CASE("a state is due when its garbage is more than so many times what is live") {
+    memory_database db(storage::memory_medium(), proving::tiny());
+    content model;
+    overwrite(db, model, 300);
+    auto const now = db.stats();
+    auto const state = db.read().state();
+    auto const ratio = static_cast<double>(now.garbage_bytes) / static_cast<double>(now.live_bytes);
+    CHECK(ratio > 1);
+    CHECK(store::is_due(*state, {ratio * 0.99, 0}));
+    CHECK_FALSE(store::is_due(*state, {ratio * 1.01, 0}));
+    CHECK(store::is_due(*state, {1, now.valid_bytes - 1}));
+    CHECK_FALSE(store::is_due(*state, {1, now.valid_bytes}));
+    CHECK_FALSE(store::is_due(*state, {}));
+}
+
+TEMPLATE_TEST_CASE("a database that compacts itself stays small while it is written", "", in_file,
+                   in_memory) {
+    test_database<TestType> on(housekeeping());
+    content model;
+    for (int round = 0; round < 5; ++round) {
+        auto const before = on->stats().generation;
+        overwrite(*on, model, 400);
+        wait_until([&] { return on->stats().generation > before && is_bounded(on->stats()); });
+        proving::must_hold(on->read(), model);
+    }
+    on.reopen();
+    proving::must_hold(on->read(), model);
+}
+
+TEMPLATE_TEST_CASE("a database compacts itself only where it was told to", "", in_file, in_memory) {
+    test_database<TestType> on(proving::tiny());
+    content model;
+    overwrite(*on, model, 400);
+    CHECK_FALSE(is_bounded(on->stats()));
+    CHECK(on->stats().generation == 1);
+    CHECK(on->chosen().compaction.garbage_ratio == 0);
+}
+
+TEMPLATE_TEST_CASE("a handle closes while it compacts itself and while its writer is busy", "",
+                   in_file, in_memory) {
+    for (unsigned round = 0; round < 30; ++round) {
+        test_database<TestType> on(housekeeping());
+        content model;
+        overwrite(*on, model, 200 + round);
+        auto txn = round % 2 == 0 ? std::optional(on->write()) : std::nullopt;
+        on.close();
+        txn.reset();
+        on.reopen();
+        proving::must_hold(on->read(), model);
+        on.close();
+        CHECK_FALSE(on.place().medium().companion());
+    }
+}
+
+TEST_CASE("what a compaction of its own meets is told and the database goes on") {
+    refusing_medium const place;
+    auto chosen = housekeeping();
+    std::atomic<unsigned> told{0};
+    chosen.events.on_error = [&](error const& e) {
+        told += e.kind() == errc::io_failed ? 1U : 1000U;
+    };
+    basic_database<refusing_medium> db(place, chosen);
+    place.refuse(true);
+    content model;
+    auto const commit_until = [&](std::function<bool()> const& is_so) {
+        while (!is_so()) {
+            overwrite(db, model, 100);
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+    };
+    commit_until([&] { return told >= 2; });
+    CHECK(told < 1000);
+    CHECK(db.stats().generation == 1);
+    place.refuse(false);
+    commit_until([&] { return db.stats().generation > 1; });
+    wait_until([&] { return is_bounded(db.stats()); });
+    proving::must_hold(db.read(), model);
+}
+
+TEST_CASE("a child has no thread that compacts and lets go of the handle all the same") {
+    in_file const place;
+    std::optional<database> db(place.open(housekeeping()));
+    content model;
+    overwrite(*db, model, 50);
+    auto const child = ::fork();
+    if (child == 0) {
+        db.reset();
+        ::_exit(0);
+    }
+    REQUIRE(child > 0);
+    int status = -1;
+    CHECK(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+    overwrite(*db, model, 600);
+    wait_until([&] { return db->stats().generation > 1 && is_bounded(db->stats()); });
+    proving::must_hold(db->read(), model);
+}
