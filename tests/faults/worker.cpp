@@ -86,7 +86,12 @@ class user {
             return !key.starts_with(faults::droppable);
         };
         if (filtering) hooks.keep = drops;
-        auto const ended = attempt("compact", [&] { static_cast<void>(db_->compact(hooks)); });
+        // EACCES for a lock that is only tried means that somebody has it: then one waits.
+        hooks.longest_wait = std::chrono::seconds(2);
+        auto const ended = attempt("compact", [&] {
+            if (db_->compact(hooks)) return;
+            throw coppice::error(coppice::errc::lock_unusable, "somebody compacts", path_.string());
+        });
         auto const filtered = standing{now_.number, now_.filtered || filtering};
         if (ended == ending::done) now_ = filtered;
         after(ended, filtered);
@@ -324,7 +329,8 @@ void audit(fs::path const& path, std::uint64_t least, std::uint64_t most) {
     }
     for (auto const& each : fs::directory_iterator(path.parent_path())) {
         auto const name = each.path().filename();
-        if (name != path.filename() && name != path.filename().string() + ".lock") {
+        auto const own = path.filename().string();
+        if (name != own && name != own + ".lock" && name != own + ".lock2") {
             contradict("left behind: " + name.string());
         }
     }

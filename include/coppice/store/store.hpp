@@ -133,15 +133,16 @@ template <storage::medium Medium> class store {
         published_.store(std::move(next));
     }
 
-    /// Notes that all commits up to this one are durable. @return is that new?
-    bool note_durable(std::uint64_t id) noexcept {
+    /// What was durable when this handle first looked is nobody's news.
+    void note_first_durable(std::uint64_t id) noexcept {
+        std::uint64_t none = 0;
+        durable_noted_.compare_exchange_strong(none, id);
+    }
+    /// Tells `on_durable` that all commits up to this one are durable, where that is new.
+    void tell_durable(std::uint64_t id) noexcept {
         auto noted = durable_noted_.load(std::memory_order_relaxed);
         while (noted < id && !durable_noted_.compare_exchange_weak(noted, id)) continue;
-        return noted < id;
-    }
-    /// Tells `on_durable` of it, where that is new.
-    void tell_durable(std::uint64_t id) noexcept {
-        if (note_durable(id)) tell(options_.events, &events::on_durable, commit_id{id});
+        if (noted < id) tell(options_.events, &events::on_durable, commit_id{id});
     }
 
     /// The live page, if it speaks of the file that is open.

@@ -213,7 +213,7 @@ template <storage::medium Medium> void tenure<Medium>::examine() {
     }
     if (!page) slots_.set_visible(store_type::visible_of(*newest_));
     written_ = newest_;
-    if (!plan_.needed()) store.note_durable(slots_.durable().commit_id); // it is nobody's news
+    if (!plan_.needed()) store.note_first_durable(slots_.durable().commit_id);
     appended_ = {newest_, file_};
     shown_id_ = newest_->record().commit_id;
 }
