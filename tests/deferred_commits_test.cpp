@@ -492,6 +492,8 @@ TEST_CASE("another handle comes to write when the interval is over") {
     CHECK(first.check().clean());
 }
 
+// The thread that flushes waits on a condition variable. A child that destroyed its copy of it
+// waited for a thread that only its parent has, unless the fork came before that thread waited.
 TEST_CASE("a fork of a process with deferred commits reads on and writes nothing") {
     if (workbench::skip_forks()) return;
     for (std::chrono::milliseconds const interval : {0ms, std::chrono::milliseconds(24h)}) {

@@ -3,7 +3,9 @@
 // coppice/store/flusher.hpp: a thread that does one thing when its time has come.
 // Owns: the thread, from `start` to `stop`, and the time it waits for.
 // Invariant: the work is called by that thread alone, with no lock held, and never after `stop` has
-//   returned. In a fork the thread is the parent's: only `abandon` may be called there.
+//   returned. In a fork the thread is the parent's: only `abandon` may be called there, and what
+//   the thread shares with its owner is never destroyed, since destroying what is waited on may
+//   wait.
 
 #include <coppice/version.hpp>
 
@@ -33,59 +35,69 @@ class flusher {
     /// Begins the thread, unless there is one or it was stopped.
     /// @throws std::system_error where no thread can be had, std::bad_alloc
     void start(work what) {
-        std::scoped_lock const guard(mutex_);
-        if (stopped_ || thread_) return;
-        work_ = std::move(what);
-        thread_ = std::make_unique<std::thread>([this] { run(); });
+        std::scoped_lock const guard(shared_->mutex);
+        if (shared_->stopped || thread_) return;
+        shared_->what = std::move(what);
+        thread_ = std::make_unique<std::thread>([shared = shared_] { run(*shared); });
     }
     /// The work is to be done at a time, which takes the place of an earlier one. Does nothing
     /// where no thread was started.
     void arm(clock::time_point due) noexcept {
-        std::scoped_lock const guard(mutex_);
+        std::scoped_lock const guard(shared_->mutex);
         // Who waits for an earlier time finds out by itself that there is a later one.
-        if (!due_ || due < *due_) wake_.notify_one();
-        due_ = due;
+        if (!shared_->due || due < *shared_->due) shared_->wake.notify_one();
+        shared_->due = due;
     }
 
     /// Ends the thread, and waits for what it does. Again: does nothing.
     void stop() noexcept {
+        if (!shared_) return; // abandoned
         std::unique_ptr<std::thread> ended;
         {
-            std::scoped_lock const guard(mutex_);
-            stopped_ = true;
+            std::scoped_lock const guard(shared_->mutex);
+            shared_->stopped = true;
             ended = std::move(thread_);
-            wake_.notify_one();
+            shared_->wake.notify_one();
         }
         if (ended) ended->join();
     }
 
-    /// For a fork, which has no such thread: forgets it, and touches no lock.
-    void abandon() noexcept { static_cast<void>(thread_.release()); }
+    /// For a fork, which has no such thread: forgets it, and touches no lock. Nothing but the end
+    /// of this object may follow.
+    void abandon() noexcept {
+        static_cast<void>(thread_.release());
+        shared_.reset(); // the thread that is not there keeps it for ever
+    }
 
   private:
-    void run() {
-        std::unique_lock guard(mutex_);
-        while (!stopped_) {
-            if (!due_) {
-                wake_.wait(guard);
-            } else if (auto const until = *due_; clock::now() < until) {
-                wake_.wait_until(guard, until);
+    /// What the thread and its owner share.
+    struct shared {
+        std::mutex mutex;
+        std::condition_variable wake;
+        work what;
+        std::optional<clock::time_point> due;
+        bool stopped = false;
+    };
+
+    static void run(shared& with) {
+        std::unique_lock guard(with.mutex);
+        while (!with.stopped) {
+            if (!with.due) {
+                with.wake.wait(guard);
+            } else if (auto const until = *with.due; clock::now() < until) {
+                with.wake.wait_until(guard, until);
             } else {
-                due_.reset();
+                with.due.reset();
                 guard.unlock();
-                auto const rest = work_();
+                auto const rest = with.what();
                 guard.lock();
-                if (rest && !due_) due_ = clock::now() + *rest;
+                if (rest && !with.due) with.due = clock::now() + *rest;
             }
         }
     }
 
-    std::mutex mutex_;
-    std::condition_variable wake_;
+    std::shared_ptr<shared> shared_ = std::make_shared<shared>();
     std::unique_ptr<std::thread> thread_;
-    work work_;
-    std::optional<clock::time_point> due_;
-    bool stopped_ = false;
 };
 
 } // namespace coppice::inline COPPICE_ABI::store
