@@ -150,7 +150,7 @@ template <readable Storage>
     result.header = header.value_or(format::file_header{});
     auto const slots = detail::surviving_slots(storage, header, path);
     for (auto const& slot : slots) {
-        result.newest = std::max(result.newest, commit_id{slot.commit_id});
+        result.newest.value = std::max(result.newest.value, slot.commit_id);
         if (result.slot_holds) continue;
         if (auto record = verify_chain(storage, slot)) {
             result.taken = found_commit{*std::move(record), record_of(slot)};
@@ -169,7 +169,7 @@ template <readable Storage>
         if (!needed && each.commit_id <= result.newest.value) continue;
         auto found = detail::confirmed(storage, each.at, slots);
         if (!found) continue;
-        result.newest = std::max(result.newest, commit_id{each.commit_id});
+        result.newest.value = std::max(result.newest.value, each.commit_id);
         if (!needed) continue;
         result.slot_holds = false;
         result.taken = std::move(found);

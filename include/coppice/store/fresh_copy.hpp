@@ -82,9 +82,9 @@ template <storage::storage Storage> class entry_copier {
 /// The changes between two trees of one file as edits of a tree in another. Models `edit_source`.
 template <storage::storage Storage> class copied_changes {
   public:
-    copied_changes(tree::subtree_walk<revision> before, tree::subtree_walk<revision> after,
-                   entry_copier<Storage>& copier)
-        : changes_(std::move(before), std::move(after), tree::stores::one, {}), copier_(copier) {
+    copied_changes(tree::subtree_walk<revision> const& before,
+                   tree::subtree_walk<revision> const& after, entry_copier<Storage>& copier)
+        : changes_(before, after, tree::stores::one, {}), copier_(copier) {
         take();
     }
 
