@@ -51,7 +51,7 @@ void tell_losses(coppice::salvage_report const& report) {
     for (auto const& lost : report.lost_keys) {
         say("lost: the value of " + in_quotes(lost.key) + ": " + lost.reason);
     }
-    if (report.taken < report.newest) {
+    if (report.taken.value < report.newest.value) {
         say("there is a trace of commit " + std::to_string(report.newest.value) +
             ": --at saves it, if its record is left");
     } else if (!report.slot_holds) {
