@@ -5,6 +5,7 @@
 #include <coppice/database.hpp>
 
 #include <catch2/catch.hpp>
+#include <complaints.hpp>
 #include <workbench.hpp>
 
 #include <atomic>
@@ -59,45 +60,40 @@ template <typename Database> void work(Database& db, std::uint64_t seed, int rou
         transfer(txn, dice);
         if (dice.below(8) == 0) continue; // rolled back
         auto const id = txn.commit(ways[dice.below(6)]);
-        if (db.read().id() < id) throw std::runtime_error("a commit is not seen by its thread");
+        workbench::require(db.read().id() >= id, "a commit is not seen by its thread");
         if (dice.below(10) == 0) db.flush();
         if (dice.below(30) == 0) db.sync();
         if (dice.below(60) == 0) db.compact();
     }
 }
 
-/// Reads until it is told to stop. Counts what must not be.
-template <typename Database>
-void watch(Database& db, std::atomic<bool> const& over, std::atomic<int>& wrong) {
+/// Reads until it is told to stop.
+template <typename Database> void watch(Database& db, std::atomic<bool> const& over) {
     std::uint64_t newest = 0;
     while (!over) {
         auto const now = db.read();
-        if (now.id().value < newest) ++wrong;
+        workbench::require(now.id().value >= newest, "time goes back");
         newest = now.id().value;
-        if (total_of(now) != accounts * money) ++wrong;
+        workbench::require(total_of(now) == accounts * money, "money is lost or made");
     }
 }
 
 template <typename Database> void many_threads(Database& db, int rounds) {
     give_money(db);
     std::atomic<bool> over{false};
-    std::atomic<int> wrong{0};
+    workbench::complaints heard;
     std::vector<std::thread> readers;
-    for (int i = 0; i < 2; ++i) readers.emplace_back([&] { watch(db, over, wrong); });
+    for (int i = 0; i < 2; ++i) {
+        readers.emplace_back([&] { heard.listen([&] { watch(db, over); }); });
+    }
     std::vector<std::thread> writers;
     for (std::uint64_t i = 0; i < 3; ++i) {
-        writers.emplace_back([&db, &wrong, i, rounds] {
-            try {
-                work(db, i, rounds);
-            } catch (std::exception const&) {
-                ++wrong;
-            }
-        });
+        writers.emplace_back([&, i] { heard.listen([&] { work(db, i, rounds); }); });
     }
     for (auto& each : writers) each.join();
     over = true;
     for (auto& each : readers) each.join();
-    CHECK(wrong == 0);
+    CHECK(heard.first() == "");
     CHECK(total_of(db.read()) == accounts * money);
 }
 
@@ -140,24 +136,23 @@ TEST_CASE("handles of several threads that defer take turns by the interval") {
     auto const path = dir / "a.db";
     database first(path, in_time(1ms));
     give_money(first);
-    std::atomic<int> wrong{0};
+    workbench::complaints heard;
     std::vector<std::thread> threads;
     for (std::uint64_t i = 0; i < 3; ++i) {
-        threads.emplace_back([&wrong, &path, i] {
-            try {
+        threads.emplace_back([&heard, &path, i] {
+            heard.listen([&] {
                 database db(path, in_time(1ms));
                 workbench::dice dice(i);
                 for (int round = 0; round < 30; ++round) {
                     db.update([&](auto& txn) { transfer(txn, dice); }, durability::deferred);
-                    if (total_of(db.read()) != accounts * money) ++wrong;
+                    workbench::require(total_of(db.read()) == accounts * money,
+                                       "money is lost or made");
                 }
-            } catch (std::exception const&) {
-                ++wrong;
-            }
+            });
         });
     }
     for (auto& each : threads) each.join();
-    CHECK(wrong == 0);
+    CHECK(heard.first() == "");
     CHECK(total_of(first.read()) == accounts * money);
     CHECK(first.check().clean());
 }

@@ -6,10 +6,10 @@
 
 #include <bank.hpp>
 #include <catch2/catch.hpp>
+#include <complaints.hpp>
 
 #include <atomic>
 #include <chrono>
-#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -18,28 +18,8 @@ namespace {
 using coppice::database;
 using coppice::durability;
 using coppice::errc;
+using workbench::complaints;
 using namespace std::chrono_literals;
-
-/// Collects what threads have to complain about.
-class complaints {
-  public:
-    template <typename Work> void listen(Work work) {
-        try {
-            work();
-        } catch (std::exception const& e) {
-            std::scoped_lock const guard(mutex_);
-            if (first_.empty()) first_ = e.what();
-        }
-    }
-    [[nodiscard]] std::string first() const {
-        std::scoped_lock const guard(mutex_);
-        return first_;
-    }
-
-  private:
-    mutable std::mutex mutex_;
-    std::string first_;
-};
 
 template <typename Database> void write_much(Database& db, unsigned writer, unsigned transfers) {
     workbench::dice dice(writer);
@@ -106,7 +86,7 @@ template <typename Database> void run_bank(std::vector<Database*> const& handles
     over = true;
     for (auto& each : reading) each.join();
     INFO(heard.first());
-    CHECK(heard.first().empty());
+    CHECK(heard.first() == "");
     workbench::dice dice(7);
     for (auto* const each : handles) {
         CHECK_NOTHROW(bank::audit(each->read(), dice));
@@ -163,7 +143,7 @@ TEST_CASE("one snapshot may be read by many threads while it is copied and let g
     }
     for (auto& each : threads) each.join();
     INFO(heard.first());
-    CHECK(heard.first().empty());
+    CHECK(heard.first() == "");
 }
 
 TEST_CASE("a thread that has the transaction is refused a second one, by any handle of the file") {
@@ -253,7 +233,7 @@ TEST_CASE("handles are opened and closed while others write") {
     }
     for (auto& each : threads) each.join();
     INFO(heard.first());
-    CHECK(heard.first().empty());
+    CHECK(heard.first() == "");
     auto const state = db.read();
     CHECK(bank::number_of(*state.get(bank::counter(0))) == 40);
     CHECK(bank::number_of(*state.get(bank::counter(1))) == 40);

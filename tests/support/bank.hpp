@@ -5,14 +5,17 @@
 // snapshot. Used by threads and by processes.
 
 #include <coppice/database.hpp>
+
+#include <complaints.hpp>
 #include <workbench.hpp>
 
 #include <cstdint>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 
 namespace bank {
+
+using workbench::require;
 
 inline constexpr unsigned accounts = 40;
 inline constexpr std::uint64_t start_money = 1000;
@@ -50,10 +53,6 @@ template <typename Database> void found(Database& db, unsigned writers) {
     case 1: return coppice::durability::two_sync;
     default: return coppice::durability::lazy;
     }
-}
-
-inline void require(bool holds, std::string const& what) {
-    if (!holds) throw std::runtime_error(what);
 }
 
 /// Moves money within a transaction, and counts it. @return the new count

@@ -17,6 +17,7 @@
 #include <coppice/store/kept_tenure.hpp>
 #include <coppice/store/opened_file.hpp>
 #include <coppice/store/recovery.hpp>
+#include <coppice/store/replaced_files.hpp>
 #include <coppice/store/revision.hpp>
 #include <coppice/store/slot_keeper.hpp>
 #include <coppice/tell.hpp>
@@ -32,7 +33,6 @@
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace coppice::inline COPPICE_ABI::store {
 
@@ -111,14 +111,17 @@ template <storage::medium Medium> class store {
         return file_;
     }
 
-    /// Shows a state that this process has committed. Called by the writer, under its lock.
-    void publish(revision_ptr next, file_type file) {
+    /// Shows a state that this process has committed, unless a newer one was deferred while the
+    /// device worked. Called by the writer, under its lock.
+    void publish(revision_ptr const& next, file_type file) {
         std::scoped_lock const guard(reload_);
         if (file.image->identity != file_.image->identity) remember_replaced();
         file_ = std::move(file);
-        published_.store(std::move(next));
+        auto const shown = published_.load();
+        auto const is_newer = next->record().commit_id >= shown->record().commit_id;
+        if (is_newer || !shown->is_deferred()) published_.store(next);
         page_believed_.store(believed_page().has_value(), std::memory_order_release);
-        if (watcher_) watcher_(*published_.load());
+        if (watcher_) watcher_(*next);
     }
 
     /// Calls with each state that this process has committed, under a lock: it must only take note.
@@ -178,11 +181,7 @@ template <storage::medium Medium> class store {
     /// Bytes of replaced files that snapshots of this process still pin.
     [[nodiscard]] std::uint64_t pinned_bytes() const {
         std::scoped_lock const guard(reload_);
-        std::uint64_t pinned = 0;
-        for (auto const& old : replaced_) {
-            if (!old.alive.expired()) pinned += old.size_bytes;
-        }
-        return pinned;
+        return replaced_.pinned_bytes();
     }
 
     /// The slot that is known to have reached the device; where nothing is known of this boot, the
@@ -212,16 +211,9 @@ template <storage::medium Medium> class store {
         return believed_page(file_);
     }
 
-    /// A file that a compaction has replaced. All images of a file share one table, so the table
-    /// lives exactly as long as anybody reads the file.
-    struct replaced_file {
-        std::weak_ptr<verified_table> alive;
-        std::uint64_t size_bytes = 0;
-    };
     void remember_replaced() noexcept {
-        std::erase_if(replaced_, [](auto const& old) { return old.alive.expired(); });
         try {
-            replaced_.push_back({file_.image->verified, file_.storage->size()});
+            replaced_.remember(file_.image->verified, file_.storage->size());
         } catch (std::exception const&) { // the new file stands already; only a figure is lost
         }
     }
@@ -248,7 +240,7 @@ template <storage::medium Medium> class store {
     file_type file_;
     std::function<void(revision const&)> watcher_;
     slot_pair seen_slots_;
-    std::vector<replaced_file> replaced_;
+    replaced_files replaced_;
     published<revision> published_;
     std::atomic<bool> page_believed_{false};
 };
