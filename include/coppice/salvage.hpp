@@ -2,8 +2,7 @@
 #pragma once
 // coppice/salvage.hpp: what can be saved of a database that does not open any more.
 // Owns: `salvage`, from a path to a path.
-// Invariant: the damaged file is opened read-only and without its lock file, and stays as it is.
-// The
+// Invariant: the damaged file is opened read-only, without its lock file, and stays as it is. The
 //   new one appears whole or not at all, and takes the place of nothing.
 
 #include <coppice/storage/concepts.hpp>

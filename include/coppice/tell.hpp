@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/tell.hpp: calling the callbacks of a user.
-// Owns: `tell`, `tell_by`. Invariant: what a callback throws never undoes what has happened, and
-// never leaves
-//   a destructor. Thread safety: as the callback's.
+// Owns: `tell`, `tell_by`.
+// Invariant: what a callback throws never undoes what has happened, and never leaves a destructor.
+//   Thread safety: as the callback's.
 
 #include <coppice/options.hpp>
 

@@ -3,9 +3,8 @@
 // coppice/store/found_commits.hpp: the commits that can be found in a file that recovery refuses.
 // Owns: which header, slot and commit records of a damaged file may be believed, and the choice.
 // Invariant: reads only. A record is believed by its own checksum, and because it lies where it
-// says
-//   (a copy of a database in a value lies elsewhere). Reads the file once, and no record more than
-//   twice.
+//   says: a copy of a database in a value lies elsewhere. Reads the file once, and no record more
+//   often than twice.
 
 #include <coppice/commit_id.hpp>
 #include <coppice/error.hpp>

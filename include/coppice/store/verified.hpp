@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/store/verified.hpp: which parts of a file this process has verified already.
-// Owns: a direct-mapped table of tags, about two for each node of a file, which grows with the
-// file.
+// Owns: a direct-mapped table of tags, about two for each node of a file, which grows with it.
 //   A miss only means to verify again.
 // Invariant: a tag names exact bytes (offset and size), so a hit never stands for other bytes.
 //   No shared write once warm. Thread safety: any number of threads.

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// coppice/tree/tolerant_walk.hpp: all entries of a tree that can be read, and where the others
-// were. Owns: the walk past damage: a node that cannot be read, or that contradicts what stands
-// above it,
-//   is left out whole, and the keys that it was responsible for are told as a range.
-// Invariant: keys ascend strictly over the whole walk, ranges and entries come in the order of
-// their
-//   keys and never overlap. So no node is taken twice, whatever a file says, and the walk ends.
+// coppice/tree/tolerant_walk.hpp: what can be read of a tree, and where the rest of it was.
+// Owns: the walk past damage: a node that cannot be read, or that contradicts what stands above
+//   it, is left out whole, and the keys that it was responsible for are told as a range.
+// Invariant: keys ascend strictly over the whole walk; ranges and entries come in the order of
+//   their keys and never overlap. So no node is taken twice, whatever a file says, and it ends.
 
 #include <coppice/error.hpp>
 #include <coppice/format/inner.hpp>
