@@ -83,7 +83,7 @@ void read_for_ever(path const& where, shared_memory const& all, std::uint64_t se
             bank::require(bank::number_of(*state.get(bank::counter(i))) >= promised[i],
                           "an acknowledged commit is not to be seen in another process");
         }
-        to.tell(audited, last);
+        to.tell(audited, db.stats().generation);
     }
     bank::audit(held, dice);
     bank::require(*held.get(bank::account(1)) == remembered, "a held snapshot has changed");
@@ -187,6 +187,50 @@ TEST_CASE("processes that are killed at random lose nothing and mislead nobody")
     std::printf("%u kills, %llu commits, %llu compactions, %zu audits by other processes\n", done,
                 static_cast<unsigned long long>(all.commits),
                 static_cast<unsigned long long>(all.compactions), audits);
+}
+
+TEST_CASE("readers of three processes cross a hundred compactions without a wrong answer") {
+    if (workbench::skip_forks()) return;
+    constexpr unsigned crossings = 100;
+    workbench::folder const here;
+    company all{here / "bank"};
+    {
+        database db(all.where, bank::chosen());
+        bank::found(db, writer_count);
+    }
+    all.workers.push_back(all.start(0));
+    std::vector<child> reading;
+    for (unsigned i = 0; i < 3; ++i) {
+        reading.emplace_back(
+            [&, i](reporter const& to) { read_for_ever(all.where, all.all, i, to); });
+    }
+    database db(all.where, bank::chosen());
+    std::size_t audits = 0;
+    for (unsigned i = 0; i < crossings; ++i) {
+        REQUIRE(db.compact());
+        auto const generation = db.stats().generation;
+        for (auto& each : reading) {
+            std::uint64_t reached = 0;
+            while (reached < generation) {
+                auto const told = each.next_reports();
+                REQUIRE_FALSE(told.empty()); // it had something to complain about
+                audits += told.size();
+                reached = told.back().number;
+            }
+        }
+        all.note(0, all.workers[0].reports_so_far());
+    }
+    all.all->over = true;
+    for (auto& each : reading) {
+        audits += each.all_reports().size();
+        CHECK(each.wait() == 0);
+    }
+    all.note(0, all.workers[0].all_reports());
+    CHECK(all.workers[0].wait() == 0);
+    CHECK(db.stats().generation == crossings + 1);
+    check_the_end(all);
+    std::printf("3 readers crossed %u compactions beside %llu commits: %zu audits\n", crossings,
+                static_cast<unsigned long long>(all.commits), audits);
 }
 
 TEST_CASE("a reader follows the commits and compactions of another process by itself") {
