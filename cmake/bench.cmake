@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: BSL-1.0
-# bench/**.cpp becomes bin/coppice_bench, with every engine that is installed; bench/micro.cpp
-# becomes bin/coppice_micro where Google Benchmark is.
+# bench/**.cpp becomes bin/coppice_bench, with every engine that is installed; bench/space.cpp
+# becomes bin/coppice_space, and bench/micro.cpp bin/coppice_micro where Google Benchmark is.
 
 find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 
 file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/*.cpp")
-list(REMOVE_ITEM sources "${PROJECT_SOURCE_DIR}/bench/micro.cpp")
+list(REMOVE_ITEM sources "${PROJECT_SOURCE_DIR}/bench/micro.cpp"
+                         "${PROJECT_SOURCE_DIR}/bench/space.cpp")
 
 add_executable(coppice_bench)
 target_include_directories(coppice_bench PRIVATE "${PROJECT_SOURCE_DIR}")
@@ -50,6 +51,12 @@ else()
   message(STATUS "Abseil was not found: the floors go without absl::btree_map")
   target_compile_definitions(coppice_bench PRIVATE COPPICE_BENCH_ABSL=0)
 endif()
+
+add_executable(coppice_space "${PROJECT_SOURCE_DIR}/bench/space.cpp"
+                             "${PROJECT_SOURCE_DIR}/bench/data.cpp"
+                             "${PROJECT_SOURCE_DIR}/bench/measure.cpp")
+target_include_directories(coppice_space PRIVATE "${PROJECT_SOURCE_DIR}")
+target_link_libraries(coppice_space PRIVATE coppice::dev CLI11::CLI11 nlohmann_json::nlohmann_json)
 
 find_package(benchmark QUIET CONFIG)
 if(TARGET benchmark::benchmark)

@@ -70,7 +70,6 @@ WITHOUT_TEST = {
     "storage/mapping.hpp": "tests/storage/file_medium_test.cpp goes through it",
     "storage/memory_storage.hpp": "tests/storage/memory_medium_test.cpp is of both",
     "storage/path_resolution.hpp": "tests/storage/file_medium_test.cpp is of both",
-    "storage/turn.hpp": "tests/storage/file_lock_test.cpp is of the whole lock",
     "storage/writer_lock.hpp": "tests/storage/file_lock_test.cpp is of the whole lock",
     "store/tenure.hpp": "tests/store/writer_test.cpp, tests/concurrency/group_commit_test.cpp",
 }

@@ -74,10 +74,11 @@ struct node_sizes {
 struct compaction_policy {
     /// When garbage is more than so many times what is live, as `stats()` counts them. 0: never.
     /// With 1 the file grows to twice what is live, and each byte is copied once more on average;
-    /// with r to 1 + r times, and 1 / r times. Each compaction ends the history, and with it feeds
-    /// and backups that stand on it, so nothing is compacted without being asked.
+    /// with r to 1 + r times, and 1 / r times. Writers of this handle wait for a compaction beside
+    /// which it grows to 1 + 1.5 r times. Each compaction ends the history, and with it feeds and
+    /// backups that stand on it, so nothing is compacted without being asked.
     double garbage_ratio = 0;
-    /// Files of no more than this are left alone.
+    /// Files of no more than this are left alone, and nobody waits below 1.5 times as much.
     std::uint64_t floor_bytes = std::uint64_t{16} << 20U;
 };
 

@@ -490,3 +490,35 @@ TEMPLATE_TEST_CASE("a compaction that is told to stop ends undone also while it 
     CHECK(on->stats().generation == 2);
     proving::must_hold(on->read(), model);
 }
+
+TEMPLATE_TEST_CASE("writers wait for a compaction once the file has become too long", "", in_file,
+                   in_memory) {
+    auto const limit = GENERATE(false, true);
+    test_database<TestType> on;
+    auto model = proving::numbered_entries(10000);
+    on->update([&](auto& txn) { txn.load(model); });
+    compaction_hooks hooks;
+    if (limit) hooks.most_bytes = 1;
+    std::uint64_t reports = 0;
+    std::uint64_t refused = 0;
+    hooks.progress = [&](auto, auto) {
+        ++reports;
+        std::thread([&] {
+            auto txn = on->try_write();
+            if (!txn) {
+                ++refused;
+                return;
+            }
+            auto const key = "written beside " + std::to_string(reports);
+            txn->put(key, "v");
+            model[key] = "v";
+            txn->commit();
+        }).join();
+        return true;
+    };
+    CHECK(on->compact(hooks));
+    CHECK(reports > 3);
+    CHECK(refused == (limit ? reports - 1 : 0)); // the first report comes before the first look
+    proving::must_hold(on->read(), model);
+    CHECK(on->try_write());
+}

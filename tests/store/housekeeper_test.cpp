@@ -82,6 +82,18 @@ TEST_CASE("a state is due when its garbage is more than so many times what is li
     CHECK_FALSE(store::is_due(*state, {}));
 }
 
+TEST_CASE("how long a file may become is told by what is live and by the policy") {
+    memory_database db(storage::memory_medium(), proving::tiny());
+    content model;
+    overwrite(db, model, 300);
+    auto const state = db.read().state();
+    auto const live = db.stats().live_bytes;
+    CHECK(store::most_bytes(*state, {1, 0}) == live * 5 / 2);
+    CHECK(store::most_bytes(*state, {2, 0}) == live * 4);
+    CHECK(store::most_bytes(*state, {2, live * 8}) == live * 12);
+    CHECK(store::most_bytes(*state, {1e300, 0}) == format::max_file_bytes);
+}
+
 TEMPLATE_TEST_CASE("a database that compacts itself stays small while it is written", "", in_file,
                    in_memory) {
     test_database<TestType> on(housekeeping());

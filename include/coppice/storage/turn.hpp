@@ -2,19 +2,24 @@
 #pragma once
 // coppice/storage/turn.hpp: whose turn it is to write, among the threads of this process.
 // Owns: the flag, and who set it.
-// Invariants: one holder at a time. It is not a mutex that is held across calls: a transaction may
-//   move to another thread, which then gives the turn back. Unusable in a fork, so whoever has one
-//   looks for that first.
+// Invariants: one holder at a time; who is urgent comes before all who are not. It is not a mutex
+//   that is held across calls: a transaction may move to another thread, which then gives the turn
+//   back. Unusable in a fork, so whoever has one looks for that first.
 
 #include <coppice/error.hpp>
 #include <coppice/storage/concepts.hpp>
 
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <thread>
 
 namespace coppice::storage {
+
+/// Who comes first among those who wait. Others take the turn as they find it, which is fast but
+/// not fair: a thread that writes without a pause may leave nothing to the rest.
+enum class urgency : std::uint8_t { usual, first };
 
 /// Excludes threads from each other. Any thread may call anything.
 class turn {
@@ -23,7 +28,8 @@ class turn {
     /// @param until a deadline in the past means try once
     /// @return false when the deadline passed
     /// Throws `errc::would_deadlock` where the calling thread took it and nobody gave it back.
-    [[nodiscard]] bool acquire(deadline until, std::string const& path) {
+    [[nodiscard]] bool acquire(deadline until, std::string const& path,
+                               urgency how = urgency::usual) {
         auto const self = std::this_thread::get_id();
         std::unique_lock guard(mutex_);
         if (held_ && owner_ == self) {
@@ -31,15 +37,29 @@ class turn {
                         "first finish this thread's transaction, or wait for its pending commits",
                         path);
         }
-        auto const is_free = [this] { return !held_; };
+        auto const is_first = how == urgency::first;
+        auto const is_free = [&] { return !held_ && (is_first || urgent_ == 0); };
+        urgent_ += is_first ? 1 : 0;
+        auto may_go = true;
         if (!until) {
             released_.wait(guard, is_free);
-        } else if (!released_.wait_until(guard, *until, is_free)) {
+        } else {
+            may_go = released_.wait_until(guard, *until, is_free);
+        }
+        urgent_ -= is_first ? 1 : 0;
+        if (!may_go) {
+            if (is_first) released_.notify_all(); // those who let it go before them
             return false;
         }
         held_ = true;
         owner_ = self;
         return true;
+    }
+
+    /// Does anybody wait who comes first?
+    [[nodiscard]] bool somebody_is_urgent() const {
+        std::lock_guard const guard(mutex_);
+        return urgent_ != 0;
     }
 
     /// Says which thread is refused from now on, rather than left to wait. REQUIRES: it is held.
@@ -52,13 +72,18 @@ class turn {
     void release() noexcept {
         std::lock_guard const guard(mutex_);
         held_ = false;
-        released_.notify_one();
+        if (urgent_ != 0) {
+            released_.notify_all(); // one of them alone might be one who has to wait
+        } else {
+            released_.notify_one();
+        }
     }
 
   private:
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::condition_variable released_;
     std::thread::id owner_;
+    int urgent_ = 0; // those who wait and come first
     bool held_ = false;
 };
 

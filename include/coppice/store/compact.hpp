@@ -19,6 +19,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -33,12 +34,15 @@ struct compaction_hooks {
     /// once more for what is changed meanwhile, at the end under the writers' lock, so it must not
     /// write.
     std::function<bool(std::string_view key, std::string_view value)> keep = {};
-    /// Called now and then with entries done and in all, never under the writers' lock; false ends
-    /// the compaction undone.
+    /// Called now and then with entries done and in all, under the writers' lock only once they
+    /// wait by `most_bytes`; false ends the compaction undone.
     std::function<bool(std::uint64_t done, std::uint64_t all)> progress = {};
     /// How long it may wait for another compaction, and each time for a writer; empty waits for
     /// ever.
     std::optional<std::chrono::nanoseconds> longest_wait = {};
+    /// When the file has become longer than this meanwhile, writers wait for the rest of the
+    /// compaction. So one who writes faster than it copies does not let the file grow for ever.
+    std::uint64_t most_bytes = std::numeric_limits<std::uint64_t>::max();
     /// Ends the compaction undone when it is told to, also while it waits for a writer.
     std::stop_token stop = {};
 };
@@ -104,12 +108,13 @@ template <storage::medium Medium> class compaction {
     [[nodiscard]] std::unique_ptr<writer<Medium>> enter() const {
         constexpr std::chrono::milliseconds piece{50};
         auto const until = patience(hooks_);
-        if (!hooks_.stop.stop_possible()) return writer<Medium>::acquire(owner_, until);
+        constexpr auto first = storage::urgency::first;
+        if (!hooks_.stop.stop_possible()) return writer<Medium>::acquire(owner_, until, first);
         for (;;) {
             check_stop();
             auto const now = courtesy::clock::now();
             auto const next = until ? std::min(*until, now + piece) : now + piece;
-            if (auto session = writer<Medium>::acquire(owner_, next)) return session;
+            if (auto session = writer<Medium>::acquire(owner_, next, first)) return session;
             if (until && *until <= now) return {};
         }
     }
@@ -137,6 +142,7 @@ template <storage::medium Medium> class compaction {
         std::uint64_t synced_bytes = 0;
         auto const copied = [&](std::uint64_t done) {
             report(done);
+            hold_writers();
             // Who commits meanwhile shares the device, and would wait for all of it at once.
             if (fresh_->size() < synced_bytes + sync_every_bytes) return;
             fresh_->sync();
@@ -146,7 +152,15 @@ template <storage::medium Medium> class compaction {
         report(all);
         fresh_->sync();
         follow(report, all);
+        if (held_) return;
         if (auto const session = enter()) session->sync_beside();
+    }
+
+    /// Keeps the turn to the end, where the file has become too long.
+    void hold_writers() {
+        if (held_ || owner_->current()->limit_offset() <= hooks_.most_bytes) return;
+        held_ = enter();
+        if (held_) held_->flush();
     }
 
     template <typename Report> void follow(Report const& report, std::uint64_t all) {
@@ -157,7 +171,10 @@ template <storage::medium Medium> class compaction {
             auto const behind = bytes_behind(*newest);
             auto const is_little = behind == 0 || (round != 0 && behind <= little_bytes);
             if (is_little || behind >= before) return;
-            copy_->catch_up(newest, {hooks_.keep, [&](std::uint64_t) { report(all); }});
+            copy_->catch_up(newest, {hooks_.keep, [&](std::uint64_t) {
+                                         report(all);
+                                         hold_writers();
+                                     }});
             fresh_->sync();
             before = behind;
         }
@@ -186,7 +203,7 @@ template <storage::medium Medium> class compaction {
 
     /// Under the writers' lock: the last of it, and the name.
     [[nodiscard]] std::optional<std::uint64_t> finish() {
-        auto const session = enter();
+        auto const session = held_ ? std::move(held_) : enter();
         if (!session) return {};
         auto& within = session->within();
         // Until the new name is durable, a power cut brings the old file back: what readers see
@@ -227,6 +244,7 @@ template <storage::medium Medium> class compaction {
     std::shared_ptr<store<Medium>> owner_;
     compaction_hooks const& hooks_;
     revision_ptr base_;
+    std::unique_ptr<writer<Medium>> held_;         // the turn, once writers were too fast
     std::shared_ptr<storage_type> fresh_;          // until it has its name
     std::optional<fresh_copy<storage_type>> copy_; // its state keeps the old file until all is done
 };

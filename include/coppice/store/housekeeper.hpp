@@ -13,6 +13,7 @@
 #include <coppice/store/store.hpp>
 #include <coppice/tell.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -31,6 +32,18 @@ namespace coppice::inline COPPICE_ABI::store {
     auto const live = live_bytes(state.record());
     return policy.garbage_ratio > 0 && valid > policy.floor_bytes && valid > live &&
            static_cast<double>(valid - live) > policy.garbage_ratio * static_cast<double>(live);
+}
+
+/// How long the file of a state may become while it is compacted: half as much garbage again as
+/// made it due, and no less than the floor.
+[[nodiscard]] inline std::uint64_t most_bytes(revision const& state,
+                                              compaction_policy const& policy) noexcept {
+    constexpr auto past_due = 1.5;
+    auto const live = static_cast<double>(live_bytes(state.record()));
+    auto const most = live * (1 + past_due * policy.garbage_ratio);
+    constexpr auto limit = static_cast<double>(format::max_file_bytes);
+    auto const floor = static_cast<double>(policy.floor_bytes) * past_due;
+    return static_cast<std::uint64_t>(std::min(std::max(most, floor), limit));
 }
 
 /// The thread that compacts a database. REQUIRES: one for a store. Belongs to the handle.
@@ -95,8 +108,11 @@ template <storage::medium Medium> class housekeeper {
         auto const lock = owner_->medium().compaction_lock();
         storage::held_lock const held(*lock, courtesy::clock::now());
         if (!held.is_held()) return false;
-        if (!is_due(*owner_->current(), owner_->chosen().compaction)) return true;
+        auto const now = owner_->current();
+        auto const& policy = owner_->chosen().compaction;
+        if (!is_due(*now, policy)) return true;
         compaction_hooks hooks;
+        hooks.most_bytes = most_bytes(*now, policy);
         hooks.stop = stop_.get_token();
         static_cast<void>(detail::compaction<Medium>(owner_, hooks).run());
         return true;

@@ -58,10 +58,11 @@ template <storage::medium Medium> class writer {
     /// Waits for the turn and, where this handle has it not, for the lock; then knows the newest
     /// state.
     /// @return nothing where the deadline passed. @throws error, and all is free again
-    [[nodiscard]] static std::unique_ptr<writer> acquire(std::shared_ptr<store_type> owner,
-                                                         storage::deadline until) {
+    [[nodiscard]] static std::unique_ptr<writer> acquire(
+        std::shared_ptr<store_type> owner, storage::deadline until,
+        storage::urgency how = storage::urgency::usual) {
         require_writable(*owner);
-        if (!owner->turn().acquire(until, owner->path())) return nullptr;
+        if (!owner->turn().acquire(until, owner->path(), how)) return nullptr;
         std::unique_ptr<writer> result;
         try {
             result.reset(new writer(owner));
