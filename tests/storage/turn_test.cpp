@@ -75,3 +75,14 @@ TEST_CASE("who was urgent and gave up leaves the turn to the others") {
         turn.release();
     }).join();
 }
+
+TEST_CASE("a reserved turn is for those who come first until it is everybody's again") {
+    storage::turn turn;
+    turn.reserve(true);
+    CHECK_FALSE(turn.acquire(in_the_past(), "p"));
+    REQUIRE(turn.acquire(in_the_past(), "p", urgency::first));
+    turn.release();
+    auto waiting = std::async(std::launch::async, [&] { return turn.acquire({}, "p"); });
+    turn.reserve(false);
+    CHECK(waiting.get());
+}

@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -106,6 +107,23 @@ TEMPLATE_TEST_CASE("a database that compacts itself stays small while it is writ
     }
     on.reopen();
     proving::must_hold(on->read(), model);
+}
+
+TEMPLATE_TEST_CASE("no commit begins on a file that is too long already", "", in_file, in_memory) {
+    test_database<TestType> on(housekeeping());
+    auto const& policy = on->chosen().compaction;
+    workbench::dice dice(1);
+    std::uint64_t longest = 0;
+    for (unsigned i = 0; i < 5000; ++i) {
+        auto txn = on->write();
+        auto const base = on->read().state();
+        longest = std::max(longest, base->limit_offset());
+        CHECK(base->limit_offset() <= store::most_bytes(*base, policy));
+        txn.put(proving::numbered("k", dice.below(200)), proving::noise(dice.below(200), i));
+        txn.commit(durability::lazy);
+    }
+    CHECK(longest > policy.floor_bytes);
+    CHECK(on->stats().generation > 1);
 }
 
 TEMPLATE_TEST_CASE("a database compacts itself only where it was told to", "", in_file, in_memory) {

@@ -38,7 +38,7 @@ class turn {
                         path);
         }
         auto const is_first = how == urgency::first;
-        auto const is_free = [&] { return !held_ && (is_first || urgent_ == 0); };
+        auto const is_free = [&] { return !held_ && (is_first || (urgent_ == 0 && !reserved_)); };
         urgent_ += is_first ? 1 : 0;
         auto may_go = true;
         if (!until) {
@@ -68,11 +68,18 @@ class turn {
         owner_ = owner;
     }
 
+    /// From now on only who is urgent gets the turn, or everybody again.
+    void reserve(bool reserved) noexcept {
+        std::lock_guard const guard(mutex_);
+        reserved_ = reserved;
+        if (!reserved) released_.notify_all();
+    }
+
     /// Gives the turn back, from any thread. REQUIRES: it is held.
     void release() noexcept {
         std::lock_guard const guard(mutex_);
         held_ = false;
-        if (urgent_ != 0) {
+        if (urgent_ != 0 || reserved_) {
             released_.notify_all(); // one of them alone might be one who has to wait
         } else {
             released_.notify_one();
@@ -84,6 +91,7 @@ class turn {
     std::condition_variable released_;
     std::thread::id owner_;
     int urgent_ = 0; // those who wait and come first
+    bool reserved_ = false;
     bool held_ = false;
 };
 

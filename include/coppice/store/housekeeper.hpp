@@ -2,8 +2,10 @@
 #pragma once
 // coppice/store/housekeeper.hpp: compacts a database by itself, when enough of it is garbage.
 // Owns: one thread, and when it is woken: by what this process commits, once it is published.
-// Invariant: it compacts only what is due at that moment, and never beside another compaction. Its
-//   end does not wait for writers. A child of this process has no such thread.
+// Invariant: it compacts only what is due at that moment, and never beside another compaction. No
+//   commit of its process begins on a file longer than `most_bytes`, unless the last attempt to
+//   compact has failed. Its end does not wait for writers. A child of this process has no such
+//   thread.
 
 #include <coppice/error.hpp>
 #include <coppice/options.hpp>
@@ -19,6 +21,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <stop_token>
 #include <string>
 #include <thread>
@@ -52,9 +55,7 @@ template <storage::medium Medium> class housekeeper {
     /// @throws std::system_error where there can be no thread
     explicit housekeeper(std::shared_ptr<store<Medium>> owner) : owner_(std::move(owner)) {
         thread_ = std::thread([this] { work(); });
-        owner_->watch([this](revision const& state) {
-            if (is_due(state, owner_->chosen().compaction)) wake(signal::due);
-        });
+        owner_->watch([this](revision const& state) { look_at(state); });
     }
     housekeeper(housekeeper const&) = delete;
     housekeeper& operator=(housekeeper const&) = delete;
@@ -68,6 +69,7 @@ template <storage::medium Medium> class housekeeper {
         stop_.request_stop();
         wake(signal::end);
         thread_.join();
+        owner_->turn().reserve(false);
     }
 
   private:
@@ -79,12 +81,31 @@ template <storage::medium Medium> class housekeeper {
         signal_.notify_all();
     }
 
+    /// Of each commit of this process.
+    void look_at(revision const& state) noexcept {
+        auto const& policy = owner_->chosen().compaction;
+        if (!is_due(state, policy)) return;
+        std::scoped_lock const guard(mutex_);
+        auto const is_too_long = state.limit_offset() > most_bytes(state, policy);
+        if (is_too_long && !is_helpless_) owner_->turn().reserve(true);
+        wake(signal::due);
+    }
+
+    /// Gives the turn back to everybody, unless it was reserved for the attempt that comes next.
+    void end_attempt(bool done) noexcept {
+        std::scoped_lock const guard(mutex_);
+        is_helpless_ = !done;
+        if (!done || signal_.load() != signal::due) owner_->turn().reserve(false);
+    }
+
     void work() noexcept {
         for (;;) {
             signal_.wait(signal::none);
             auto seen = signal::due;
             if (!signal_.compare_exchange_strong(seen, signal::none)) return;
-            if (!attempt()) rest();
+            auto const done = attempt();
+            end_attempt(done);
+            if (!done) rest();
         }
     }
 
@@ -130,6 +151,8 @@ template <storage::medium Medium> class housekeeper {
     std::shared_ptr<store<Medium>> owner_;
     std::atomic<signal> signal_{signal::none};
     std::stop_source stop_;
+    std::mutex mutex_;
+    bool is_helpless_ = false; // the last attempt failed: nobody is kept waiting for the next
     std::thread thread_;
 };
 
