@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
-// How many device syncs a commit costs, counted by strace in a process of its own: one for a
-// durable commit, two for two_sync, none for a lazy one.
+// What a commit costs in system calls, counted by strace in a process of its own: one device sync
+// for a durable commit, two for two_sync, none for a lazy one; and which other calls, so that none
+// comes back that was once done without.
 
 #include <catch2/catch.hpp>
 #include <coppice/database.hpp>
 #include <workbench.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -20,6 +23,7 @@ namespace {
 using coppice::durability;
 
 constexpr char const* variable = "COPPICE_TEST_STRACED";
+constexpr char const* durability_variable = "COPPICE_TEST_DURABILITY";
 
 /// What runs under strace: commits, each between two calls of chdir, which nothing else makes.
 void commit_between_marks(std::filesystem::path const& where) {
@@ -40,8 +44,34 @@ void commit_between_marks(std::filesystem::path const& where) {
     mark();
 }
 
+/// The same for one durability, which is timed by nothing and joined by nobody.
+void commit_often(std::filesystem::path const& where, durability how) {
+    coppice::options chosen;
+    chosen.preallocate_bytes = 0;               // writes zeros ahead now and then
+    chosen.longest_run = std::chrono::hours(1); // no pause for others, however slow this is
+    coppice::database db(where, chosen);
+    auto const mark = [] { static_cast<void>(!::chdir(".")); };
+    for (unsigned i = 0; i < 3; ++i) {
+        db.update([&](auto& txn) { txn.put("key", std::to_string(i)); }, durability::lazy);
+    }
+    db.sync();
+    for (unsigned i = 0; i < 64; ++i) {
+        mark();
+        db.update([&](auto& txn) { txn.put("key", std::to_string(i)); }, how);
+    }
+    mark();
+}
+
 bool strace_works() {
     return std::system("strace -o /dev/null -e trace=fdatasync true >/dev/null 2>&1") == 0;
+}
+
+bool skip_strace() {
+    if (!workbench::under_tsan && strace_works()) return false;
+    std::printf("skipped: %s\n", workbench::under_tsan
+                                     ? "the thread sanitizer does not start under strace"
+                                     : "strace is not there or may not trace");
+    return true;
 }
 
 /// How many syncs were made between one mark and the next.
@@ -58,24 +88,47 @@ std::vector<unsigned> syncs_between_marks(std::filesystem::path const& log) {
     return counts;
 }
 
+/// Which calls were made between the first mark and the last, and how often.
+std::map<std::string, unsigned> calls_between_marks(std::filesystem::path const& log) {
+    std::map<std::string, unsigned> all;
+    std::map<std::string, unsigned> counts; // since the last mark
+    auto marked = false;
+    std::ifstream lines(log);
+    for (std::string line; std::getline(lines, line);) {
+        auto const bracket = line.find('(');
+        auto const blank = line.rfind(' ', bracket);
+        if (bracket == std::string::npos || blank == std::string::npos) continue;
+        auto const name = line.substr(blank + 1, bracket - blank - 1);
+        if (name != "chdir") {
+            ++counts[name];
+            continue;
+        }
+        for (auto const& [what, often] : counts) all[what] += marked ? often : 0;
+        counts.clear();
+        marked = true;
+    }
+    return all;
+}
+
+/// Runs this program again under strace, for one test. @param what says what it does there
+void trace_this(std::filesystem::path const& log, std::string const& what, std::string const& db,
+                std::string const& calls, std::string const& test) {
+    auto const self = std::filesystem::read_symlink("/proc/self/exe");
+    auto const command = std::string(variable) + "='" + db + "' " + durability_variable + "='" +
+                         what + "' ASAN_OPTIONS=detect_leaks=0 strace -f -o '" + log.string() +
+                         "' " + calls + " '" + self.string() + "' '" + test + "' >/dev/null 2>&1";
+    REQUIRE(std::system(command.c_str()) == 0);
+}
+
 } // namespace
 
 TEST_CASE("a durable commit makes one sync and a lazy one none", "[straced]") {
     if (auto const* const where = std::getenv(variable)) return commit_between_marks(where);
-    if (workbench::under_tsan || !strace_works()) {
-        std::printf("skipped: %s\n", workbench::under_tsan
-                                         ? "the thread sanitizer does not start under strace"
-                                         : "strace is not there or may not trace");
-        return;
-    }
+    if (skip_strace()) return;
     workbench::folder const here;
     auto const log = here / "log";
-    auto const self = std::filesystem::read_symlink("/proc/self/exe");
-    auto const command = std::string(variable) + "='" + (here / "db").string() +
-                         "' ASAN_OPTIONS=detect_leaks=0 strace -f -o '" + log.string() +
-                         "' -e trace=fsync,fdatasync,sync,syncfs,sync_file_range,msync,chdir '" +
-                         self.string() + "' '[straced]' >/dev/null 2>&1";
-    REQUIRE(std::system(command.c_str()) == 0);
+    trace_this(log, "", (here / "db").string(),
+               "-e trace=fsync,fdatasync,sync,syncfs,sync_file_range,msync,chdir", "[straced]");
     auto const counts = syncs_between_marks(log);
     REQUIRE(counts.size() == 64);
     auto const all_are = [&](std::size_t first, unsigned wanted) {
@@ -89,4 +142,34 @@ TEST_CASE("a durable commit makes one sync and a lazy one none", "[straced]") {
     CHECK(counts[62] == 1); // sync() made the lazy commits durable
     std::printf("syncs of 20 commits each: sync %u a commit, two_sync %u, lazy %u\n", counts[0],
                 counts[21], counts[42]);
+}
+
+TEST_CASE("a small commit takes these system calls and no others", "[counted]") {
+    auto const* const which = std::getenv(durability_variable);
+    if (auto const* const where = std::getenv(variable)) {
+        auto const lazy = which != nullptr && std::string(which) == "lazy";
+        return commit_often(where, lazy ? durability::lazy : durability::sync);
+    }
+    if (skip_strace()) return;
+    workbench::folder const here;
+    constexpr unsigned commits = 64;
+    for (std::string const how : {"lazy", "sync"}) {
+        auto const log = here / how;
+        trace_this(log, how, (here / (how + ".db")).string(),
+                   "-e trace=desc,file,getpid,getrandom,fstat", "[counted]");
+        auto calls = calls_between_marks(log);
+        // Two names, a random number for each 32 commits, and the look at the kernel's lock.
+        CHECK(calls["getrandom"] <= commits / 32 + 1);
+        CHECK(calls["getpid"] == 0);
+        CHECK(calls["newfstatat"] + calls["fstatat64"] == 3 * commits); // lock file twice, file
+        CHECK(calls["fcntl"] == 3 * commits);                           // lock, is it ours, unlock
+        CHECK(calls["pread64"] == commits);                             // the slots
+        CHECK(calls["fdatasync"] == (how == "lazy" ? 0 : commits));
+        // Transaction, slot and page; the page three times around a sync.
+        CHECK(calls["pwrite64"] == (how == "lazy" ? 3 : 5) * commits);
+        unsigned sum = 0;
+        for (auto const& [name, often] : calls) sum += name == "mmap" ? 0 : often;
+        CHECK(sum <= (how == "lazy" ? 10 : 13) * commits + 3);
+        std::printf("system calls of %u %s commits: %u\n", commits, how.c_str(), sum);
+    }
 }

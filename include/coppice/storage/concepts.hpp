@@ -106,6 +106,8 @@ concept storage = requires(S& s, S const& c, std::uint64_t n, bytes data, mutabl
 /// | `l.write_page(o, d)` | `void`  | writes data at offset o of the page, under the lock; o    |
 /// |                      |         | and size are multiples of 8, aligned words appear whole   |
 /// | `l.identity()`       |         | who this process is                                       |
+/// | `l.owner_changes()`  | number  | noexcept; under the lock: another one than before, if     |
+/// |                      |         | another process had the lock meanwhile                    |
 /// | `l.poison()`         | `void`  | noexcept; ends writing for every handle that was opened   |
 /// |                      |         | so far on this lock in this process                       |
 /// | `l.poison_count()`   | number  | how often that happened                                   |
@@ -124,6 +126,8 @@ concept writer_lock = requires(L& l, L const& c, deadline until, std::thread::id
     { c.page() } -> std::same_as<std::byte const*>;
     { l.write_page(n, data) } -> std::same_as<void>;
     { c.identity() } -> std::same_as<process_identity const&>;
+    { c.owner_changes() }
+    noexcept->std::same_as<std::uint64_t>;
     { l.poison() }
     noexcept;
     { c.poison_count() } -> std::same_as<std::uint64_t>;

@@ -116,7 +116,7 @@ class file_medium {
         return path_lock::for_writing(lock_file(".lock2"), status_of_name(place_->name));
     }
 
-    [[nodiscard]] std::uint64_t random() { return random_bits(); }
+    [[nodiscard]] std::uint64_t random() { return current_process().randoms.draw(); }
     [[nodiscard]] std::string const& path() const noexcept { return place_->path; }
 
   private:

@@ -37,6 +37,8 @@ class lock_entry {
     [[nodiscard]] turn& threads() noexcept { return threads_; }
     [[nodiscard]] bool is_writable() const noexcept { return kernel_.has_value(); }
 
+    /// How often the lock was taken after somebody else had it. REQUIRES: the lock.
+    [[nodiscard]] std::uint64_t owner_changes() const noexcept { return owner_changes_; }
     void poison() noexcept { poison_count_.fetch_add(1, std::memory_order_acq_rel); }
     [[nodiscard]] std::uint64_t poison_count() const noexcept {
         return poison_count_.load(std::memory_order_acquire);
@@ -82,6 +84,7 @@ class lock_entry {
     mapped_view page_;
     std::optional<kernel_lock> kernel_;
     turn threads_;
+    std::uint64_t owner_changes_ = 0;
     std::atomic<std::uint64_t> poison_count_{0};
     std::atomic<bool> stays_open_{false};
     std::uint64_t users_ = 0;
@@ -96,7 +99,10 @@ inline bool lock_entry::lock(deadline until, lock_place const& place) {
     try {
         require_in_place(place);
         auto const ours = record_of(process_);
-        if (owner() != ours) write_owner(file_.get(), ours, path_);
+        if (owner() != ours) {
+            ++owner_changes_; // first: what was written in between is not known any more
+            write_owner(file_.get(), ours, path_);
+        }
     } catch (...) {
         kernel_->release();
         throw;
@@ -118,7 +124,8 @@ inline void lock_entry::require_locked() const {
     question.l_whence = SEEK_SET;
     if (::fcntl(file_.get(), F_OFD_GETLK, &question) != 0) return; // It cannot be asked here.
     // Some remote file systems name no process.
-    bool const others = question.l_pid > 0 && question.l_pid != ::getpid();
+    bool const others =
+        question.l_pid > 0 && question.l_pid != static_cast<pid_t>(process_.identity.pid);
     if (question.l_type == F_UNLCK || others) {
         throw error(errc::lock_lost, "the program closed the lock file behind coppice", path_);
     }

@@ -59,6 +59,7 @@ class memory_lock {
     }
 
     [[nodiscard]] process_identity const& identity() const noexcept { return identity_; }
+    [[nodiscard]] static std::uint64_t owner_changes() noexcept { return 0; }
     void poison() noexcept { poison_count_.fetch_add(1, std::memory_order_acq_rel); }
     [[nodiscard]] std::uint64_t poison_count() const noexcept {
         return poison_count_.load(std::memory_order_acquire);
@@ -129,7 +130,7 @@ class memory_medium {
     [[nodiscard]] std::shared_ptr<memory_lock> lock() { return place_->lock; }
     [[nodiscard]] std::shared_ptr<memory_lock> reader_lock() { return place_->lock; }
     [[nodiscard]] std::shared_ptr<memory_lock> compaction_lock() { return place_->compaction; }
-    [[nodiscard]] std::uint64_t random() { return random_bits(); }
+    [[nodiscard]] std::uint64_t random() { return current_process().randoms.draw(); }
     [[nodiscard]] std::string const& path() const noexcept { return place_->path; }
 
   private:

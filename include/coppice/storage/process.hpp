@@ -8,6 +8,7 @@
 
 #include <coppice/storage/concepts.hpp>
 #include <coppice/storage/posix.hpp>
+#include <coppice/storage/random_bits.hpp>
 
 #include <algorithm>
 #include <array>
@@ -16,12 +17,10 @@
 #include <cstring>
 #include <memory>
 #include <new>
-#include <random>
 #include <string_view>
 
 #include <sys/auxv.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 
 namespace coppice::storage {
 
@@ -54,26 +53,17 @@ class fork_mark {
     pid_t pid_ = ::getpid();
 };
 
-/// What one process has of this room. Immutable but for `locks`.
+/// What one process has of this room. Immutable but for `randoms` and `locks`.
 struct process_state {
     process_identity identity;
     /// Differs at each execve, is the same in every shared library of a process: pid and start
     /// time alone come again after execve, after a deterministic boot and in other containers.
     std::uint64_t image = 0;
     fork_mark mark;
+    random_stock randoms; ///< of this process alone: two that share one would draw the same
     std::atomic<lock_registry*> locks{nullptr}; ///< set once, see lock_registry.hpp
     process_state* parent = nullptr;            ///< kept reachable for leak checkers
 };
-
-/// 64 random bits that are not all zero. @throws what std::random_device throws
-[[nodiscard]] inline std::uint64_t random_bits() {
-    std::uint64_t bits = 0;
-    if (::getrandom(&bits, sizeof bits, GRND_NONBLOCK) != static_cast<ssize_t>(sizeof bits)) {
-        std::random_device source;
-        bits = (std::uint64_t{source()} << 32U) | source();
-    }
-    return bits == 0 ? 1 : bits;
-}
 
 namespace detail {
 

@@ -105,6 +105,7 @@ class path_lock {
     [[nodiscard]] process_identity const& identity() const noexcept {
         return entry_.process().identity;
     }
+    [[nodiscard]] std::uint64_t owner_changes() const noexcept { return entry_.owner_changes(); }
     void poison() noexcept { entry_.poison(); }
     [[nodiscard]] std::uint64_t poison_count() const noexcept { return entry_.poison_count(); }
 

@@ -89,9 +89,11 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
         slots_.slots[index] = {slot_state::good, slot};
     }
 
-    /// One device sync: what is newest is durable from then on, and marked.
+    /// One device sync: what is newest is durable from then on, and marked. Busy is said first,
+    /// since after a failed sync the cache is not what the device has.
     /// @param guard is open while the device works. REQUIRES: nobody writes a slot meanwhile (R3)
     void sync(std::unique_lock<std::mutex>& guard) {
+        if (!page_.busy) write_page(true);
         {
             struct open_gate {
                 std::unique_lock<std::mutex>& guard;
@@ -125,6 +127,15 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
         visible_ = visible;
         write_page(false);
     }
+
+    /// Is the live page this one, and idle? The first half of it says which file it speaks of.
+    [[nodiscard]] bool has_told(format::live_page const& page,
+                                format::visible_state visible) const noexcept {
+        return !page.busy && page == page_ && visible == visible_;
+    }
+    /// Keeps no file open until `take_up`.
+    void let_go() noexcept { storage_.reset(); }
+    void take_up(std::shared_ptr<Storage> storage) noexcept { storage_ = std::move(storage); }
 
     /// Forgets a slot that a recovery has zeroed.
     void forget_slot(unsigned index) noexcept { slots_.slots[index] = {}; }

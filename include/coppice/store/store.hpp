@@ -15,6 +15,7 @@
 #include <coppice/store/clock.hpp>
 #include <coppice/store/courtesy.hpp>
 #include <coppice/store/kept_tenure.hpp>
+#include <coppice/store/last_tenure.hpp>
 #include <coppice/store/opened_file.hpp>
 #include <coppice/store/recovery.hpp>
 #include <coppice/store/replaced_files.hpp>
@@ -75,6 +76,8 @@ template <storage::medium Medium> class store {
     [[nodiscard]] storage::turn& turn() noexcept { return turn_; }
     /// The time for which this handle has the lock, if it has. REQUIRES: the turn.
     [[nodiscard]] std::weak_ptr<tenure<Medium>>& running_tenure() noexcept { return tenure_; }
+    /// What the last of these knew. REQUIRES: the lock.
+    [[nodiscard]] auto& last() noexcept { return last_; }
     /// What is kept while commits are deferred.
     [[nodiscard]] kept_tenure<tenure<Medium>>& kept() noexcept { return kept_; }
     /// When others may have the lock.
@@ -232,6 +235,7 @@ template <storage::medium Medium> class store {
     std::uint64_t poison_count_ = 0;
     storage::turn turn_;
     std::weak_ptr<tenure<Medium>> tenure_;
+    last_tenure<storage_type, lock_type> last_;
     kept_tenure<tenure<Medium>> kept_;
     std::atomic<std::uint64_t> durable_noted_{0};
     courtesy manners_{options_.longest_run};

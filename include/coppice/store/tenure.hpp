@@ -13,8 +13,9 @@
 #include <coppice/error.hpp>
 #include <coppice/format/live_page.hpp>
 #include <coppice/storage/concepts.hpp>
-#include <coppice/storage/held_lock.hpp>
 #include <coppice/store/deferred.hpp>
+#include <coppice/store/examined.hpp>
+#include <coppice/store/leftover.hpp>
 #include <coppice/store/recovery.hpp>
 #include <coppice/store/slot_keeper.hpp>
 #include <coppice/store/store.hpp>
@@ -27,6 +28,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 namespace coppice::inline COPPICE_ABI::store {
@@ -51,6 +53,9 @@ template <storage::medium Medium> class tenure {
             } catch (std::exception const&) { // busy only makes the next writer look closely
             }
         }
+        if (leaves_all_well()) {
+            owner_->last().remember({std::move(slots_), append_offset_}, *owner_->lock());
+        }
         owner_->lock()->release();
         owner_->manners().after_release(courtesy::clock::now());
     }
@@ -71,12 +76,16 @@ template <storage::medium Medium> class tenure {
 
     /// What a writer owes to those before it, done before its own first byte (R4, R6, R8).
     void prepare() {
-        if (!prepared_) prepare(guard_type(mutex_));
+        if (!prepared_) prepare(guard_type(mutex_), true);
+    }
+    /// The same, where `check_undisturbed` comes next: if nothing is owed, one look is enough.
+    void prepare_to_append() {
+        if (!prepared_) prepare(guard_type(mutex_), !resumed_);
     }
     /// The same, where there is something to be made durable.
     void prepare_to_sync() {
         guard_type const guard(mutex_);
-        if (plan_.needed() || !slots_.all_durable()) prepare(guard);
+        if (plan_.needed() || !slots_.all_durable()) prepare(guard, true);
     }
     /// @throws errc::lock_lost unless the lock and the slots are still as this handle found or
     ///   wrote them
@@ -132,9 +141,8 @@ template <storage::medium Medium> class tenure {
     };
 
     void examine();
-    void discard_leftover();
     void lead(guard_type& guard, durability how);
-    void prepare(guard_type const& guard);
+    void prepare(guard_type const& guard, bool look);
     void settle(guard_type& guard, std::uint64_t id, durability how);
     void make_newest(guard_type& guard, batch const& what);
     /// Where one may write behind what ends there. With padding no block is shared, also with what
@@ -142,6 +150,11 @@ template <storage::medium Medium> class tenure {
     [[nodiscard]] std::uint64_t behind(std::uint64_t end_offset) const noexcept {
         auto const over = owner_->chosen().pad_commits ? end_offset % format::block_bytes : 0;
         return over == 0 ? end_offset : end_offset - over + format::block_bytes;
+    }
+    /// Does the next tenure of this handle find what this one knows, if nobody comes between?
+    [[nodiscard]] bool leaves_all_well() const noexcept {
+        return (prepared_ || resumed_) && !poisoned_ && !disturbed_ && !plan_.needed() &&
+               !slots_.busy() && written_->at() == record_of(slots_.newest());
     }
     void require_sound() const {
         if (poisoned_) throw error(errc::sync_failed, "an earlier sync failed", owner_->path());
@@ -170,6 +183,8 @@ template <storage::medium Medium> class tenure {
     std::uint64_t append_offset_ = 0;
     std::uint64_t last_id_ = 0;
     bool prepared_ = false;
+    bool resumed_ = false;   // is all as this handle left it?
+    bool disturbed_ = false; // has somebody else written?
 
     // Of all, under the mutex; the slots are written by the leader alone.
     std::mutex mutex_;
@@ -181,62 +196,30 @@ template <storage::medium Medium> class tenure {
     bool poisoned_ = false;
 };
 
-/// Looks at everything anew: others may have written since this handle last looked.
 template <storage::medium Medium> void tenure<Medium>::examine() {
-    auto& store = *owner_;
-    if (store.lock()->poison_count() != store.poison_count()) {
-        throw error(errc::sync_failed,
-                    "an earlier sync of this file failed in this process; open it again",
-                    store.path());
-    }
-    file_ = store.file();
-    switch (store.medium().compare(*file_.storage)) {
-    case storage::standing::missing:
-        throw error(errc::file_missing, "a write transaction", store.path());
-    case storage::standing::replaced: file_ = store.reopen(storage::access::read_write); break;
-    case storage::standing::same: break;
-    }
-    auto const page = store.believed_page(file_);
-    auto found = recover(*file_.storage, file_.header(), page && !page->busy, store.path());
-    plan_ =
-        plan_takeover(found, page, store.lock()->identity().boot_id, store.page_of_other_boot());
-    slots_ = {file_, store.lock(), found, plan_, page};
+    auto found = examine_file(*owner_);
+    file_ = std::move(found.file);
+    slots_ = std::move(found.slots);
+    plan_ = found.plan;
+    resumed_ = found.resumed;
     last_id_ = slots_.last_id();
-    if (std::max(slots_.last_counter(), last_id_) >= format::max_counter) {
-        throw error(errc::corrupt, "the counters of the database are exhausted", store.path());
-    }
-    append_offset_ = behind(plan_.append_offset);
-    auto const& newest = slots_.newest();
-    newest_ = store.shown();
-    if (newest_->at() != record_of(newest) || newest_->image().identity != file_.image->identity) {
-        newest_ = file_.state(std::move(found.record), record_of(newest), newest.end_offset);
-    }
-    if (!page) slots_.set_visible(store_type::visible_of(*newest_));
-    written_ = newest_;
-    if (!plan_.needed()) store.note_first_durable(slots_.durable().commit_id);
+    append_offset_ = behind(found.append_offset);
+    newest_ = written_ = std::move(found.newest);
+    if (!plan_.needed()) owner_->note_first_durable(slots_.durable().commit_id);
     appended_ = {newest_, file_};
     shown_id_ = newest_->record().commit_id;
 }
 
-/// Removes what a compaction has left whose process has died. One that lives has its lock.
-template <storage::medium Medium> void tenure<Medium>::discard_leftover() {
-    auto& medium = owner_->medium();
-    if (!medium.companion()) return;
-    auto const lock = medium.compaction_lock();
-    try {
-        storage::held_lock const held(*lock, courtesy::clock::now());
-        if (held.is_held()) static_cast<void>(medium.discard_fresh());
-    } catch (error const& e) {
-        if (e.kind() != errc::would_deadlock) throw; // this very thread compacts
-    }
-}
-
-template <storage::medium Medium> void tenure<Medium>::prepare(guard_type const& /*held*/) {
+/// Only a take-over makes the page busy: what is appended behind an idle one is in the cache before
+/// its slot is, so whoever finds that slot may believe it as long as no sync was tried.
+template <storage::medium Medium>
+void tenure<Medium>::prepare(guard_type const& /*held*/, bool look) {
     if (prepared_) return;
     auto& medium = owner_->medium();
-    owner_->lock()->check_held();
-    discard_leftover();
-    slots_.write_page(true);
+    auto const owes = plan_.needed() || !slots_.name_synced();
+    if (look || owes) owner_->lock()->check_held();
+    if (!resumed_) discard_leftover(medium);
+    if (owes) slots_.write_page(true);
     critical([&] {
         if (!slots_.name_synced()) {
             medium.sync_name();
@@ -261,6 +244,7 @@ template <storage::medium Medium> void tenure<Medium>::check_undisturbed() {
     require_sound();
     owner_->lock()->check_held();
     if (read_slots(*file_.storage, file_.header()) != slots_.slots()) {
+        disturbed_ = true;
         throw error(errc::lock_lost, "another writer has committed under this one's lock",
                     owner_->path());
     }
@@ -329,7 +313,6 @@ template <storage::medium Medium> void tenure<Medium>::lead(guard_type& guard, d
 template <storage::medium Medium>
 void tenure<Medium>::make_newest(guard_type& guard, batch const& what) {
     auto const& state = *what.state;
-    if (!slots_.busy()) slots_.write_page(true);
     if (state.at() != record_of(slots_.newest())) {
         auto slot = slots_.next_slot();
         name_record(slot, state.record(), state.at());

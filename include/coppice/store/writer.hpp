@@ -239,7 +239,7 @@ appended_commit<Medium> writer<Medium>::commit(tree_ref const& user, durability 
     auto const defers = how == durability::deferred;
     if (defers && may_defer()) return defer(next_record(user, std::move(note)));
     if (defers) how = durability::lazy;
-    static_cast<void>(append()); // before the next record: the state that it builds on is prepared
+    within().prepare_to_append(); // before the next record: the state that it builds on is prepared
     auto state = append_transaction(next_record(user, std::move(note)), how);
     end_turn();
     // From here on the outcome is unknown if anything fails.
@@ -278,7 +278,7 @@ appended_commit<Medium> writer<Medium>::defer(commit_record record) {
 template <storage::medium Medium> bool writer<Medium>::append_deferred(durability how) {
     auto const newest = within().deferred().newest();
     if (!newest) return false;
-    static_cast<void>(append());
+    within().prepare_to_append();
     base_ = append_transaction(newest->record(), how);
     appender_.reset(); // what follows begins behind it
     memory_.reset();

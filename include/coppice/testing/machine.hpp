@@ -213,7 +213,9 @@ class machine {
     std::uint64_t companion_ = 0;
     alignas(8) std::array<std::byte, 4096> page_{};
     std::uint64_t lock_holder_ = 0;
-    std::uint64_t compacting_ = 0; // who has the lock of compactions
+    std::uint64_t compacting_ = 0;  // who has the lock of compactions
+    std::uint64_t last_holder_ = 0; // of either
+    std::uint64_t owner_changes_ = 0;
     std::map<std::uint64_t, std::shared_ptr<process_state>> processes_;
     std::uint64_t next_process_ = 1;
     bool powered_ = true;

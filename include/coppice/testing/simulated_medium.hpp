@@ -77,6 +77,9 @@ class simulated_lock {
         if (*holder_ != 0 && until) return false;
         if (*holder_ != 0) throw std::logic_error("a simulated process would wait for ever");
         *holder_ = process_;
+        if (std::exchange(machine_->last_holder_, process_) != process_) {
+            ++machine_->owner_changes_;
+        }
         return true;
     }
     void set_owner(std::thread::id /*owner*/) noexcept {} // there is but one thread
@@ -99,6 +102,7 @@ class simulated_lock {
     [[nodiscard]] storage::process_identity const& identity() const noexcept {
         return me_->identity;
     }
+    [[nodiscard]] std::uint64_t owner_changes() const noexcept { return machine_->owner_changes_; }
     void poison() noexcept { ++me_->poison_count; }
     [[nodiscard]] std::uint64_t poison_count() const noexcept { return me_->poison_count; }
 

@@ -64,9 +64,9 @@ PROTOCOL = [
         (S + "tenure.hpp", "auto const durable_end = behind(slots_.durable().end_offset);",
          "auto const durable_end = behind(slots_.newest().end_offset);")),
     bug("mark_cleared", "S3: a take-over forgets which slot is durable",
-        (S + "tenure.hpp", "    slots_.write_page(true);\n    critical([&] {",
+        (S + "tenure.hpp", "    if (owes) slots_.write_page(true);\n    critical([&] {",
          "    slots_.forget_mark(plan_.marked);\n"
-         "    slots_.write_page(true);\n    critical([&] {"),
+         "    if (owes) slots_.write_page(true);\n    critical([&] {"),
         (S + "slot_keeper.hpp", "    /// Forgets a slot",
          "    void forget_mark(bool keep) {\n        if (!keep) page_.mark_counter = 0;\n    }\n"
          "    /// Forgets a slot")),
@@ -87,7 +87,12 @@ PROTOCOL = [
          "            slots_.set_name_synced")),
     bug("busy_ignored", "R6: a writer that died busy is taken for an idle one",
         (S + "takeover.hpp", "if (page->busy && i != found.index) break;", ""),
-        (S + "tenure.hpp", "page && !page->busy, store.path()", "page.has_value(), store.path()")),
+        (S + "examined.hpp", "page && !page->busy, owner.path()",
+         "page.has_value(), owner.path()")),
+    bug("busy_not_said", "R6: a sync fails, and the page goes on saying that all is complete",
+        (S + "slot_keeper.hpp", "        if (!page_.busy) write_page(true);\n", "")),
+    bug("last_look_believed", "R6, R7: what others have written since is not looked at",
+        (S + "last_tenure.hpp", "owner_changes_ == lock.owner_changes() &&", "true ||")),
     bug("boot_ignored", "a live page of another boot is believed",
         (S + "store.hpp", "page->boot_id == lock_->identity().boot_id && page->uuid",
          "page->uuid")),
@@ -117,9 +122,8 @@ CODE = [
          "    if (what.to_sync) slots_.sync(guard);",
          "        if (what.to_sync) slots_.sync(guard);\n        slots_.write_slot(slot);\n    }")),
     bug("no_identity_check", "nobody looks whether the path still is this file",
-        (S + "tenure.hpp", "    case storage::standing::replaced: file_ = "
-         "store.reopen(storage::access::read_write); break;",
-         "    case storage::standing::replaced: break;")),
+        (S + "examined.hpp", "        result.file = owner.reopen(storage::access::read_write);\n",
+         "")),
     bug("fresh_not_synced", "a fresh file gets its name before it is durable",
         (S + "opened_file.hpp", "    storage.sync();\n    return slot;", "    return slot;")),
     bug("name_never_synced", "a compaction does not make its name durable",
@@ -164,8 +168,8 @@ CODE = [
          "                               ? slot.end_offset\n"
          "                               : durable_end;")),
     bug("no_reread", "a writer goes on from what its handle saw last",
-        (S + "tenure.hpp", "if (newest_->at() != record_of(newest) || "
-         "newest_->image().identity != file_.image->identity) {", "if (false) {")),
+        (S + "examined.hpp", "if (newest->at() != record_of(slot) || "
+         "newest->image().identity != file.image->identity) {", "if (false) {")),
     bug("visible_too_early", "readers are shown a commit before its sync",
         (S + "tenure.hpp", "    if (what.to_sync) slots_.sync(guard);",
          "    slots_.set_visible(store_type::visible_of(state));\n"
@@ -187,7 +191,7 @@ CODE = [
         (S + "compact.hpp", "        owner_->medium().replace(*fresh_);\n",
          "        owner_->lock()->release();\n        owner_->medium().replace(*fresh_);\n")),
     bug("living_companion_removed", "a writer removes the file of a compaction that lives",
-        (S + "tenure.hpp", "if (held.is_held()) static_cast<void>(medium.discard_fresh());",
+        (S + "leftover.hpp", "if (held.is_held()) static_cast<void>(medium.discard_fresh());",
          "static_cast<void>(held.is_held());\n        static_cast<void>(medium.discard_fresh());")),
     bug("two_compactions", "two processes compact at once",
         (S + "compact.hpp", "    if (!held.is_held()) return {};\n", "")),
