@@ -26,9 +26,11 @@
 namespace coppice::inline COPPICE_ABI::store {
 
 /// Is a state due to be compacted?
-[[nodiscard]] inline bool is_due(revision const& state, compaction_policy const& policy) noexcept {
+/// @param retained what the last compaction kept for older commits: it would do so again
+[[nodiscard]] inline bool is_due(revision const& state, compaction_policy const& policy,
+                                 std::uint64_t retained) noexcept {
     auto const valid = state.limit_offset();
-    auto const live = live_bytes(state.record());
+    auto const live = live_bytes(state.record()) + retained;
     return policy.garbage_ratio > 0 && valid > policy.floor_bytes && valid > live &&
            static_cast<double>(valid - live) > policy.garbage_ratio * static_cast<double>(live);
 }
@@ -40,7 +42,9 @@ template <storage::medium Medium> class housekeeper {
     explicit housekeeper(std::shared_ptr<store<Medium>> owner) : owner_(std::move(owner)) {
         thread_ = std::thread([this] { work(); });
         owner_->watch([this](revision const& state) {
-            if (is_due(state, owner_->chosen().compaction)) wake(signal::due);
+            if (is_due(state, owner_->chosen().compaction, known_retained(state))) {
+                wake(signal::due);
+            }
         });
     }
     housekeeper(housekeeper const&) = delete;
@@ -95,11 +99,24 @@ template <storage::medium Medium> class housekeeper {
         auto const lock = owner_->medium().compaction_lock();
         storage::held_lock const held(*lock, courtesy::clock::now());
         if (!held.is_held()) return false;
-        if (!is_due(*owner_->current(), owner_->chosen().compaction)) return true;
+        if (!is_really_due()) return true;
         compaction_hooks hooks;
         hooks.stop = stop_.get_token();
         static_cast<void>(detail::compaction<Medium>(owner_, hooks).run());
         return true;
+    }
+
+    /// Looks at the records. What a file retains does not change while it lives.
+    [[nodiscard]] bool is_really_due() {
+        auto const newest = state_in_file(owner_->current());
+        auto const retained = retained_bytes(newest);
+        retained_ = retained;
+        looked_at_ = newest->image().header.generation;
+        return is_due(*newest, owner_->chosen().compaction, retained);
+    }
+    /// Reads nothing. Nothing, until that file was looked at: then it is looked at once too often.
+    [[nodiscard]] std::uint64_t known_retained(revision const& state) const noexcept {
+        return looked_at_ == state.image().header.generation ? retained_.load() : 0;
     }
 
     /// So that what fails again and again costs little.
@@ -113,6 +130,8 @@ template <storage::medium Medium> class housekeeper {
 
     std::shared_ptr<store<Medium>> owner_;
     std::atomic<signal> signal_{signal::none};
+    std::atomic<std::uint64_t> retained_{0};  // bytes,
+    std::atomic<std::uint64_t> looked_at_{0}; // of the file of this generation
     std::stop_source stop_;
     std::thread thread_;
 };
