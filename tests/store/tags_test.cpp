@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/store/tags.hpp>
 
+#include <broken_database.hpp>
 #include <kind_of.hpp>
 #include <test_database.hpp>
 
@@ -63,6 +64,37 @@ TEST_CASE("tags are read from the system tree by name and all together") {
           errc::no_such_tag);
     CHECK(store::tags_of(*state_with({})).empty());
     CHECK_FALSE(store::find_tag(*state_with({}), "v").has_value());
+}
+
+TEST_CASE("whatever a file says of tags is read or refused") {
+    unsigned read = 0;
+    unsigned refused = 0;
+    for (std::uint64_t seed = 1; seed <= 600; ++seed) {
+        workbench::dice dice(seed);
+        auto file = broken::random_history(seed % 30, 12, true).file;
+        auto const places = forged::reachable(file);
+        for (auto left = 1 + dice.below(4); left > 0; --left) {
+            auto const& place = places[dice.below(places.size())];
+            auto const at = place.offset + dice.below(place.size);
+            file[at] = static_cast<std::byte>(dice.next());
+        }
+        forged::fixer(file).run();
+        try {
+            memory_database db(broken::place_of(file));
+            static_cast<void>(db.check());
+            for (auto const& [name, commit] : db.tags()) {
+                auto const state = db.read(name);
+                if (state.id() != commit) FAIL("another commit");
+                ++read;
+            }
+            db.tag("one more");
+            db.untag("tag00000003");
+        } catch (error const&) { // whichever it is: nothing else is thrown, and it ends
+            ++refused;
+        }
+    }
+    CHECK(read > 300);
+    CHECK(refused > 10);
 }
 
 TEST_CASE("a name has 1 to 255 bytes") {
