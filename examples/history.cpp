@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Notes on commits, reading the past, and what compaction does to it.
+// Notes on commits, reading the past, names for commits, and what compaction keeps.
 #include <coppice/coppice.hpp>
 
 #include <iostream>
@@ -10,7 +10,7 @@ int main() {
         return db.update([&](auto& txn) { txn.put("tea", price); }, {}, std::move(note));
     };
     auto const first = set_price("3.20", "opening");
-    set_price("3.40", "new supplier");
+    auto const second = set_price("3.40", "new supplier");
     set_price("2.90", "summer offer");
 
     for (auto const& commit : db.history()) {
@@ -20,9 +20,13 @@ int main() {
     std::cout << "now " << db.get("tea").value() << ", at commit " << first.value << " it was "
               << *then.get("tea") << '\n';
 
+    // A commit with a name stays, and so would as many as options::retention wants.
+    db.tag("opening", first);
     db.compact();
+    auto const opening = db.read("opening");
+    std::cout << "kept as 'opening': " << *opening.get("tea") << '\n';
     try {
-        static_cast<void>(db.read(first));
+        static_cast<void>(db.read(second));
         return 1;
     } catch (coppice::error const& e) {
         std::cout << "after compaction: " << e.what() << '\n';

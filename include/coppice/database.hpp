@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// coppice/database.hpp: open, read, write, follow, compact, copy, branch, check, history.
+// coppice/database.hpp: open, read, write, tag, follow, compact, copy, branch, check, history.
 // Owns: the handle that a user opens, and the moment at which events are told.
 // Invariant: a handle is movable and all its functions may be called from any thread; snapshots
 //   and transactions may outlive it. A closed or moved-from handle throws errc::closed.
 
+#include <coppice/destroy.hpp>
 #include <coppice/error.hpp>
 #include <coppice/feed.hpp>
 #include <coppice/history.hpp>
@@ -14,7 +15,6 @@
 #include <coppice/storage/concepts.hpp>
 #include <coppice/storage/file_medium.hpp>
 #include <coppice/storage/growing_pause.hpp>
-#include <coppice/storage/held_lock.hpp>
 #include <coppice/storage/memory_medium.hpp>
 #include <coppice/store/check.hpp>
 #include <coppice/store/compact.hpp>
@@ -24,6 +24,8 @@
 #include <coppice/store/housekeeper.hpp>
 #include <coppice/store/measure.hpp>
 #include <coppice/store/store.hpp>
+#include <coppice/store/tagging.hpp>
+#include <coppice/store/tags.hpp>
 #include <coppice/store/writer.hpp>
 #include <coppice/tell.hpp>
 #include <coppice/transaction.hpp>
@@ -40,12 +42,14 @@
 #include <string_view>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace coppice::inline COPPICE_ABI {
 
 using store::check_report;
 using store::compaction_hooks;
 using store::copy_report;
+using store::tagged_commit;
 
 /// An open database on some medium.
 template <storage::medium Medium> class basic_database {
@@ -104,6 +108,11 @@ template <storage::medium Medium> class basic_database {
     [[nodiscard]] snapshot read(std::chrono::system_clock::time_point when) const {
         return snapshot(store::state_at_time(open().current(), store::to_microseconds(when)));
     }
+    /// The database as it was after the commit that a tag names.
+    /// @throws errc::no_such_tag, errc::invalid_argument for what cannot be a name
+    [[nodiscard]] snapshot read(std::string_view tag) const {
+        return snapshot(store::tagged_state(open().current(), tag));
+    }
     /// The value of a key in the newest commit at this call, as a copy.
     [[nodiscard]] std::optional<std::string> get(std::string_view key) const {
         auto const now = read();
@@ -144,9 +153,8 @@ template <storage::medium Medium> class basic_database {
     template <typename Rep, typename Period>
     [[nodiscard]] bool wait_for_change(commit_identity since,
                                        std::chrono::duration<Rep, Period> longest) const {
-        constexpr std::chrono::milliseconds longest_rest{4};
         auto const until = deadline_after(longest);
-        storage::growing_pause pause(longest_rest);
+        storage::growing_pause pause(std::chrono::milliseconds{4});
         while (changes(since).empty()) {
             auto const left = *until - std::chrono::steady_clock::now();
             if (left <= left.zero()) return false;
@@ -180,15 +188,35 @@ template <storage::medium Medium> class basic_database {
     }
     /// Makes all earlier commits durable, also deferred ones. One sync, or none.
     void sync() {
-        guarded([&](std::uint64_t& durable_id) {
-            auto const session = store::writer<Medium>::acquire(shared(), {});
-            session->sync();
-            durable_id = session->within().durable_id();
-        });
+        in_turn([](auto& session) { session.sync(); });
     }
     /// Writes what is deferred, as one commit: as safe as a lazy one from then on, and seen by
     /// other handles and processes. Where nothing is deferred it does nothing.
     void flush() { write_deferred(); }
+
+    // ---- names -----------------------------------------------------------------------------
+
+    /// Gives a commit a name: compactions keep it from then on. A name that another commit has
+    /// moves. That is a commit of its own, and changes no entry.
+    /// @param name 1 to 255 bytes, @param at an older commit waits for a compaction that is under
+    ///   way; if not given, the newest. @param how as `transaction::commit`, but not deferred
+    /// @return the newest commit then. @throws errc::history_gone without that commit,
+    ///   invalid_argument for what cannot be a name, would_deadlock, and as `write` and `commit`
+    commit_id tag(std::string_view name, commit_id at = {}, std::optional<durability> how = {}) {
+        auto const chosen = how.value_or(this->chosen().durability);
+        return told([&] { return store::set_tag(shared(), name, at, chosen); });
+    }
+    /// Takes a name away; the next compaction may drop the commit. @return was there such a tag?
+    bool untag(std::string_view name, std::optional<durability> how = {}) {
+        bool was_there = false;
+        auto const chosen = how.value_or(this->chosen().durability);
+        told([&] { return store::remove_tag(shared(), name, chosen, was_there); });
+        return was_there;
+    }
+    /// All tags of the newest commit, by name. O(number of tags).
+    [[nodiscard]] std::vector<tagged_commit> tags() const {
+        return store::tags_of(*open().current());
+    }
 
     // ---- care ------------------------------------------------------------------------------
 
@@ -223,26 +251,23 @@ template <storage::medium Medium> class basic_database {
     /// The same of a snapshot of this database. @throws errc::invalid_argument for another one, and
     ///   for one of a deferred commit: that is not in the file
     copy_report backup(std::filesystem::path const& path, snapshot const& of) const {
-        return store::copy_to_medium(*of.state(), head_for(of), storage::file_medium(path, false),
-                                     original_of(of));
+        auto const head = store::head_for(open(), *of.state());
+        return store::copy_to_medium(*of.state(), head, storage::file_medium(path, false),
+                                     store::original_of(open(), *of.state()));
     }
     /// Gives the bytes of such a copy to `sink(coppice::bytes)`, from the first to the last; what
     /// it throws ends the backup.
     template <std::invocable<bytes> Sink> void backup(snapshot const& of, Sink&& sink) const {
-        store::copy_to_sink(*of.state(), head_for(of), std::forward<Sink>(sink));
+        store::copy_to_sink(*of.state(), store::head_for(open(), *of.state()),
+                            std::forward<Sink>(sink));
     }
     /// Appends to a backup in a file what was committed since it was made or extended. A failure or
     /// a power cut leaves it as it was, or extended.
     /// @throws errc::not_found, errc::history_gone where this database does not continue the backup
     ///   (it was compacted): make a new one; errc::invalid_argument for one of another database
     copy_report extend_backup(std::filesystem::path const& path) const {
-        using file_store = store::store<storage::file_medium>;
-        options chosen;
-        chosen.create = create::never;
         write_deferred();
-        auto const now = read();
-        return store::continue_copy(
-            now.state(), std::make_shared<file_store>(storage::file_medium(path, false), chosen));
+        return store::continue_copy(open().current(), store::open_copy(path));
     }
 
     /// Makes a database of its own from a commit that this file holds, with the history before it,
@@ -255,11 +280,12 @@ template <storage::medium Medium> class basic_database {
                                                               options chosen = {}) const {
         write_deferred();
         auto const from = read(at);
-        auto head = head_for(from);
+        auto head = store::head_for(open(), *from.state());
         head.header = store::fresh_header(head.header.nodes,
                                           {storage::random_bits(), storage::random_bits()});
         storage::file_medium const place(path, chosen.create_directories);
-        store::copy_to_medium(*from.state(), head, place, original_of(from));
+        store::copy_to_medium(*from.state(), head, place,
+                              store::original_of(open(), *from.state()));
         chosen.create = create::never;
         return basic_database<storage::file_medium>(place, std::move(chosen));
     }
@@ -292,26 +318,6 @@ template <storage::medium Medium> class basic_database {
   private:
     using store_type = store::store<Medium>;
 
-    /// How a copy of a snapshot begins that is the same database.
-    [[nodiscard]] store::copy_head head_for(snapshot const& of) const {
-        auto const file = open().file();
-        if (of.state()->image().header.uuid != file.header().uuid) {
-            throw error(errc::invalid_argument, "a snapshot of another database", path());
-        }
-        auto const slots = store::read_slots(*file.storage, file.header());
-        auto const newest = slots.newest();
-        return {of.state()->image().header, newest ? slots.slots[*newest].slot.features : 0};
-    }
-    /// The file that holds a snapshot, if it can share its blocks with a copy in a file.
-    [[nodiscard]] std::shared_ptr<storage::file_storage const> original_of(
-        snapshot const& of) const {
-        if constexpr (std::same_as<Medium, storage::file_medium>) {
-            auto const file = open().file();
-            if (file.image->identity == of.state()->image().identity) return file.storage;
-        }
-        return {};
-    }
-
     [[nodiscard]] store_type& open() const {
         if (!store_) throw error(errc::closed, "the database handle was closed or moved from");
         return *store_;
@@ -342,14 +348,26 @@ template <storage::medium Medium> class basic_database {
         open().tell_durable(durable_id);
     }
 
+    /// Runs `work(writer&)` in a turn of its own.
+    template <typename Work> void in_turn(Work work) const {
+        guarded([&](std::uint64_t& durable_id) {
+            auto const session = store::writer<Medium>::acquire(shared(), {});
+            work(*session);
+            durable_id = session->within().durable_id();
+        });
+    }
+
+    /// Settles what `append()` has appended.
+    template <typename Append> commit_id told(Append append) {
+        store::appended_commit<Medium> appended;
+        guarded([&](std::uint64_t&) { appended = append(); });
+        return detail::settle(open(), appended);
+    }
+
     /// What is to be in the file before it is copied.
     void write_deferred() const {
         if (!open().kept().has_deferred()) return;
-        guarded([&](std::uint64_t& durable_id) {
-            auto const session = store::writer<Medium>::acquire(shared(), {});
-            session->flush();
-            durable_id = session->within().durable_id();
-        });
+        in_turn([](auto& session) { session.flush(); });
     }
 
     [[nodiscard]] std::optional<transaction> begin(storage::deadline until) {
@@ -371,17 +389,5 @@ using database = basic_database<storage::file_medium>;
 using transaction = database::transaction;
 /// A database in memory, with the whole API.
 using memory_database = basic_database<storage::memory_medium>;
-
-/// Removes the database at a path, under its lock; the lock file stays, since others may wait for
-/// it. Snapshots that are held go on reading. @return was there one? @throws error
-inline bool destroy(std::filesystem::path const& path) {
-    storage::file_medium medium(path, false);
-    auto const lock = medium.lock();
-    storage::held_lock const held(*lock);
-    static_cast<void>(medium.discard_fresh());
-    auto const removed = medium.remove();
-    if (removed) medium.sync_name();
-    return removed;
-}
 
 } // namespace coppice::inline COPPICE_ABI

@@ -55,6 +55,8 @@ enum class errc {
     /// The commit asked for is not in this file: it was before the last compaction, or the file is
     /// a copy that went another way. Do: begin from the newest state.
     history_gone,
+    /// No commit has this name. Do: look at `tags()`.
+    no_such_tag,
 
     // ---- writing --------------------------------------------------------------------------
     /// The database was opened read-only.
@@ -116,6 +118,7 @@ enum class errc {
     case errc::lock_unusable: return "the lock file cannot be used";
     case errc::corrupt: return "the database is damaged";
     case errc::history_gone: return "the commit is not in this file any more";
+    case errc::no_such_tag: return "there is no such tag";
     case errc::read_only: return "the database is open read-only";
     case errc::would_deadlock: return "this thread has the write transaction already";
     case errc::finished: return "the transaction is finished";

@@ -75,11 +75,21 @@ struct compaction_policy {
     /// When garbage is more than so many times what is live, as `stats()` counts them. 0: never.
     /// With 1 the file grows to twice what is live, and each byte is copied once more on average;
     /// with r to 1 + r times, and 1 / r times. Writers of this handle wait for a compaction beside
-    /// which it grows to 1 + 1.5 r times. Each compaction ends the history, and with it feeds and
-    /// backups that stand on it, so nothing is compacted without being asked.
+    /// which it grows to 1 + 1.5 r times. What was kept for older commits counts as live. Each
+    /// compaction ends the history that is not to be kept, and all feeds and backups that stand on
+    /// the file, so nothing is compacted without being asked.
     double garbage_ratio = 0;
     /// Files of no more than this are left alone, and nobody waits below 1.5 times as much.
     std::uint64_t floor_bytes = std::uint64_t{16} << 20U;
+};
+
+/// What a compaction keeps besides the newest commit, which it always keeps, and the commits that
+/// have a tag. It is the choice of whoever compacts: nothing of it is in the file.
+struct retention_policy {
+    /// The newest so many commits, at the least.
+    std::uint64_t commits = 1;
+    /// Commits that are younger than this, by their times and the clock of the options. 0: none.
+    std::chrono::microseconds age{0};
 };
 
 /// What an event tells of a commit.
@@ -146,6 +156,8 @@ struct options {
     flush_policy flush = {}; ///< when deferred commits are written
     /// When the database compacts itself. Not at all, if not asked for.
     compaction_policy compaction = {};
+    /// Which commits a compaction keeps. The newest alone, and those with a tag, if not asked for.
+    retention_policy retention = {};
     node_sizes nodes = {};       ///< used only when the database is made
     coppice::events events = {}; ///< callbacks
     /// The wall clock of commits, for tests. Empty means std::chrono::system_clock::now.
@@ -158,5 +170,7 @@ inline constexpr std::uint64_t max_key_bytes = 65535;
 inline constexpr std::uint64_t max_value_bytes = (std::uint64_t{1} << 47U) - 1;
 /// The longest note of a commit, in bytes.
 inline constexpr std::uint64_t max_note_bytes = 4096;
+/// The longest name of a tag, in bytes. A name may hold any bytes, and is not empty.
+inline constexpr std::uint64_t max_tag_bytes = 255;
 
 } // namespace coppice

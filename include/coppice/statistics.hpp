@@ -22,7 +22,8 @@ struct statistics {
     std::uint64_t file_bytes = 0;     ///< size of the file, with what was written ahead
     std::uint64_t valid_bytes = 0;    ///< of it, up to the end of the newest commit in it
     std::uint64_t live_bytes = 0;     ///< of these, what the newest commit reaches
-    std::uint64_t garbage_bytes = 0;  ///< of these, what only older commits reach, or nobody
+    std::uint64_t retained_bytes = 0; ///< of these, what the last compaction kept for older commits
+    std::uint64_t garbage_bytes = 0;  ///< of these, the rest
     std::uint64_t unsynced_bytes = 0; ///< of these, what no sync vouches for yet
     std::uint64_t pinned_bytes = 0;   ///< of replaced files that snapshots here still hold
     std::uint64_t generation = 0;     ///< of the file; each compaction adds one

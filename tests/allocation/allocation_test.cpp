@@ -212,6 +212,17 @@ template <typename Database> std::vector<scenario<Database>> changes() {
              db.compact(hooks);
          },
          [](content& model) { model.erase(model.lower_bound("k00000040"), model.end()); }},
+        {"a tag",
+         [](Database& db) {
+             db.tag("t", {2});
+             db.untag("t");
+         }},
+        {"a compaction that keeps a commit",
+         [](Database& db) {
+             db.tag("t");
+             db.compact();
+             static_cast<void>(db.read("t").size());
+         }},
         {"sync", [](Database& db) { db.sync(); }},
     };
 }

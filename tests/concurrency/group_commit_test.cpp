@@ -290,7 +290,7 @@ TEST_CASE("what is deferred while the device works is shown still when it has re
     auto const shared = std::make_shared<store::store<gated::medium>>(medium, chosen);
     auto const commit = [&](durability how) {
         auto session = gated_writer::acquire(shared, {});
-        auto const committed = session->commit(session->base()->user(), how, "");
+        auto const committed = session->commit({session->base()->user(), {}}, how, "");
         committed.settle();
         return committed.state->record().commit_id;
     };

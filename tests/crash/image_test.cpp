@@ -109,6 +109,33 @@ std::map<std::string, history> histories() {
         by.compact({}, [&] { by.commit(changes_of_round(++number), lazy); });
         by.close();
     });
+    auto keeping = crash::tiny();
+    keeping.retention.commits = 3;
+    all["tags"] = told_by(keeping, [](scribe& by) {
+        by.tag("first", 2, sync);
+        by.commit(changes_of_round(1), lazy);
+        by.tag("second", 4, lazy);
+        by.tag("first", 3, lazy);
+        by.untag("second", sync);
+        by.tag("third", 1, two_sync);
+        by.close();
+    });
+    all["retention"] = told_by(keeping, [](scribe& by) {
+        unsigned number = 0;
+        for (auto const how : {sync, lazy, lazy}) by.commit(changes_of_round(++number), how);
+        by.tag("old", 3, lazy);
+        by.commit(changes_of_round(++number), sync);
+        by.compact({}, [&] {
+            if (number > 8) return;
+            by.commit(changes_of_round(++number), lazy);
+            if (number == 6) by.tag("beside", by.newest_id(), lazy);
+        });
+        by.untag("old", lazy);
+        by.commit(changes_of_round(++number), lazy);
+        by.compact();
+        by.commit(changes_of_round(++number), sync);
+        by.close();
+    });
     all["opened again"] = told_by(crash::tiny(), [](scribe& by) {
         for (unsigned number = 1; number < 6; ++number) {
             by.commit(changes_of_round(number), number % 2 == 0 ? sync : lazy);
@@ -217,7 +244,9 @@ TEST_CASE("a slot that a power cut tears at any byte is passed over") {
 TEST_CASE("a crash of the recovery from a crash loses nothing and brings nothing back") {
     std::size_t images = 0;
     for (auto const& [name, told] : histories()) {
-        if (name != "mixed" && name != "compaction" && name != "lazy") continue;
+        if (name != "mixed" && name != "compaction" && name != "lazy" && name != "tags") {
+            continue;
+        }
         INFO("history " << name);
         workbench::distinct_cases distinct;
         auto const first_of_many = workbench::scale() > 1 ? 1U : 4U;

@@ -70,6 +70,10 @@ TEST_CASE("a commit record is what was encoded") {
     auto unsummed = some_record();
     unsummed.data_summed = false;
     CHECK(decoded(format::encode(unsummed)) == unsummed);
+    auto kept = unsummed;
+    kept.kept = true;
+    CHECK(decoded(format::encode(kept)) == kept);
+    CHECK(std::to_integer<unsigned>(format::encode(kept)[22]) == 8);
 }
 
 TEST_CASE("a commit record holds a note of any length up to the longest") {
@@ -171,8 +175,8 @@ TEST_CASE(
     struct {
         std::size_t at;
         std::uint16_t value;
-    } const table[] = {{22, 6}, {22, 0x8002}, {22, 3}, {4, 0},
-                       {4, 8},  {4, 0xFFFF},  {20, 0}, {20, 0xFFFF}};
+    } const table[] = {{22, 6}, {22, 0x8002}, {22, 0x12}, {22, 3},     {4, 0},
+                       {4, 8},  {4, 0xFFFF},  {20, 0},    {20, 0xFFFF}};
     for (auto const& [at, value] : table) {
         CAPTURE(at, value);
         auto image = format::encode(some_record());

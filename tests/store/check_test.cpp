@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 using namespace coppice;
@@ -22,6 +24,7 @@ struct check_bench {
             db.update([&](auto& txn) { txn.put(proving::numbered("k", i), proving::noise(i)); });
         }
         db.update([](auto& txn) { txn.put("large", proving::noise((1U << 20U) + 10)); });
+        for (std::uint64_t i = 1; i < 10; ++i) db.tag(proving::numbered("tag", i), {i});
         storage = medium.open(storage::access::read_write);
     }
     [[nodiscard]] store::check_report check() const { return db.check(); }
@@ -44,7 +47,7 @@ TEST_CASE("a sound database is clean, and the report counts what is there") {
     auto const report = on.check();
     CHECK(report.clean());
     CHECK(report.entries == 41);
-    CHECK(report.commits == 42);
+    CHECK(report.commits == 51);
     CHECK(report.leaves > 1);
     CHECK(report.nodes > report.leaves);
 }
@@ -84,6 +87,30 @@ TEST_CASE("damage in an old commit record is found, and the walk ends there") {
     CHECK(report.findings[0].offset == state->at().offset);
     CHECK(report.commits == 10);
     CHECK(report.entries == 41);
+}
+
+TEST_CASE("a tag of a commit that is not there is found") {
+    memory_database db(storage::memory_medium(), proving::tiny());
+    auto const id = db.update([](auto& txn) { txn.put("k", "v"); });
+    db.compact();
+    db.tag("whole", id);
+    CHECK(db.check().clean());
+    // The trees of a state change places: what a user may put into his own is no tag.
+    auto const put = [&](std::string_view value) {
+        db.update([&](auto& txn) { txn.put(std::string("tag\0gone", 8), value); });
+        auto const state = db.read().state();
+        auto record = state->record();
+        std::swap(record.user, record.system);
+        return store::check(
+            store::revision(state->shared_image(), record, state->at(), state->limit_offset()));
+    };
+    auto const gone = put(std::string_view("\1\0\0\0\0\0\0\0", 8)); // commit 1
+    REQUIRE(gone.findings.size() == 1);
+    CHECK(gone.findings[0].what.find("the tag 'gone'") == 0);
+    auto const no_number = put("short");
+    REQUIRE(no_number.findings.size() == 1);
+    CHECK(no_number.findings[0].what.find("a tag names no older commit") == 0);
+    CHECK(db.check().clean());
 }
 
 TEST_CASE("a check does not depend on what was chosen about checksums") {

@@ -125,6 +125,20 @@ TEST_CASE("the one commit of a compacted file is believed because its root ends 
     CHECK(taken_of(find_in(file)) == 0);
 }
 
+TEST_CASE(
+    "a commit of a tag is believed because the root of its system tree ends where it begins") {
+    coppice::storage::memory_medium medium;
+    coppice::memory_database db(medium, proving::tiny());
+    db.update([](auto& t) { t.load(proving::numbered_entries(50)); });
+    db.tag("a");
+    auto const before = store::previous_state(*db.read().state());
+    db.close();
+    auto file = proving::bytes_of(*medium.open(coppice::storage::access::read_only));
+    broken::zero(file, 0, 12288);
+    broken::zero(file, before->at().offset, 8); // it follows nothing any more
+    CHECK(taken_of(find_in(file)) == 3);
+}
+
 TEST_CASE("a record that a slot names is believed though nothing else says so") {
     coppice::storage::memory_medium medium;
     coppice::memory_database db(medium, proving::tiny());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/store/fresh_copy.hpp>
 
+#include <coppice/store/check.hpp>
+
 #include <test_database.hpp>
 
 #include <catch2/catch.hpp>
@@ -10,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 using namespace coppice;
 using proving::content;
@@ -135,6 +138,47 @@ TEST_CASE("catching up reads and writes what has changed") {
     CHECK(asked == 1);
     CHECK(copy.end_offset() - dense < 4096);
     CHECK(copy.end_offset() > dense);
+}
+
+TEST_CASE("a state that is kept stays as a commit of its own with what it shares") {
+    memory_database db(storage::memory_medium(), proving::tiny());
+    std::vector<content> states;
+    content model = proving::numbered_entries(500);
+    db.update([&](auto& txn) { txn.load(model); }, {}, "first");
+    states.push_back(model);
+    auto copy = made_copy(db);
+    auto const dense = copy.end_offset();
+    copy.keep(7);
+    auto const first_end = copy.end_offset();
+    for (std::uint64_t i = 0; i < 20; ++i) {
+        auto const key = proving::numbered("k", i * 17);
+        model[key] = "changed";
+        db.update([&](auto& txn) { txn.put(key, "changed"); });
+        copy.catch_up(db.read().state(), {});
+        if (i % 3 != 0) continue; // the others are passed
+        states.push_back(model);
+        copy.keep(7);
+    }
+    auto const newest = db.read().state();
+    store::superblock slot;
+    slot.counter = 1;
+    auto const sealed = copy.seal(newest->record(), slot);
+    store::revision_ptr state = sealed.first;
+    CHECK(state->record().index == states.size());
+    CHECK(store::check(*state).clean());
+    CHECK((proving::content_of(snapshot(state)) == model));
+    for (auto left = states.size(); left > 0; --left) {
+        state = store::previous_state(*state);
+        REQUIRE(state);
+        CHECK(state->record().kept);
+        CHECK(state->record().nonce == 7);
+        CHECK(state->record().commit_id == 2 + (left == 1 ? 0 : 3 * (left - 2) + 1));
+        CHECK((proving::content_of(snapshot(state)) == states[left - 1]));
+    }
+    CHECK_FALSE(store::previous_state(*state));
+    CHECK(state->record().note == "first");
+    CHECK(first_end - dense == format::encoded_bytes(state->record()));
+    CHECK(copy.end_offset() < dense + 20 * 4096);
 }
 
 TEST_CASE("who watches a copy sees it begin and may end it") {

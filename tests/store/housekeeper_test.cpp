@@ -76,11 +76,57 @@ TEST_CASE("a state is due when its garbage is more than so many times what is li
     auto const state = db.read().state();
     auto const ratio = static_cast<double>(now.garbage_bytes) / static_cast<double>(now.live_bytes);
     CHECK(ratio > 1);
-    CHECK(store::is_due(*state, {ratio * 0.99, 0}));
-    CHECK_FALSE(store::is_due(*state, {ratio * 1.01, 0}));
-    CHECK(store::is_due(*state, {1, now.valid_bytes - 1}));
-    CHECK_FALSE(store::is_due(*state, {1, now.valid_bytes}));
-    CHECK_FALSE(store::is_due(*state, {}));
+    CHECK(store::is_due(*state, {ratio * 0.99, 0}, 0));
+    CHECK_FALSE(store::is_due(*state, {ratio * 1.01, 0}, 0));
+    CHECK(store::is_due(*state, {1, now.valid_bytes - 1}, 0));
+    CHECK_FALSE(store::is_due(*state, {1, now.valid_bytes}, 0));
+    CHECK_FALSE(store::is_due(*state, {}, 0));
+}
+
+TEST_CASE("what a compaction has kept is no reason for another one") {
+    auto chosen = proving::tiny();
+    chosen.retention.commits = 50;
+    memory_database db(storage::memory_medium(), chosen);
+    content model;
+    overwrite(db, model, 300);
+    CHECK(db.compact());
+    auto const state = db.read().state();
+    auto const retained = store::retained_bytes(state);
+    CHECK(retained == db.stats().retained_bytes);
+    CHECK(store::is_due(*state, {0.5, 0}, 0)); // as if it were garbage
+    CHECK_FALSE(store::is_due(*state, {0.01, 0}, retained));
+    // What comes then counts against all that is kept.
+    auto const kept = store::live_bytes(state->record()) + retained;
+    while (db.stats().valid_bytes < kept + kept / 2) overwrite(db, model, 1);
+    auto const later = db.read().state();
+    CHECK(store::retained_bytes(later) == retained);
+    CHECK(store::is_due(*later, {0.4, 0}, retained));
+    CHECK_FALSE(store::is_due(*later, {1, 0}, retained));
+}
+
+TEMPLATE_TEST_CASE("a database that compacts itself keeps what it is to keep", "", in_file,
+                   in_memory) {
+    auto chosen = housekeeping();
+    chosen.retention.commits = 20;
+    test_database<TestType> on(chosen);
+    content model;
+    overwrite(*on, model, 3);
+    auto const named = on->read();
+    on->tag("early", named.id());
+    for (int round = 0; round < 3; ++round) {
+        auto const before = on->stats().generation;
+        overwrite(*on, model, 400);
+        wait_until([&] {
+            auto const now = on->stats();
+            auto const kept = static_cast<double>(now.live_bytes + now.retained_bytes);
+            if (now.valid_bytes <= chosen.compaction.floor_bytes) return true;
+            return now.generation > before &&
+                   static_cast<double>(now.garbage_bytes) <= chosen.compaction.garbage_ratio * kept;
+        });
+        CHECK(on->stats().commits >= 20);
+        CHECK(proving::content_of(on->read("early")) == proving::content_of(named));
+        proving::must_hold(on->read(), model);
+    }
 }
 
 TEST_CASE("how long a file may become is told by what is live and by the policy") {
@@ -89,10 +135,10 @@ TEST_CASE("how long a file may become is told by what is live and by the policy"
     overwrite(db, model, 300);
     auto const state = db.read().state();
     auto const live = db.stats().live_bytes;
-    CHECK(store::most_bytes(*state, {1, 0}) == live * 5 / 2);
-    CHECK(store::most_bytes(*state, {2, 0}) == live * 4);
-    CHECK(store::most_bytes(*state, {2, live * 8}) == live * 12);
-    CHECK(store::most_bytes(*state, {1e300, 0}) == format::max_file_bytes);
+    CHECK(store::most_bytes(*state, {1, 0}, 0) == live * 5 / 2);
+    CHECK(store::most_bytes(*state, {2, 0}, 0) == live * 4);
+    CHECK(store::most_bytes(*state, {2, live * 8}, 0) == live * 12);
+    CHECK(store::most_bytes(*state, {1e300, 0}, 0) == format::max_file_bytes);
 }
 
 TEMPLATE_TEST_CASE("a database that compacts itself stays small while it is written", "", in_file,
@@ -118,7 +164,7 @@ TEMPLATE_TEST_CASE("no commit begins on a file that is too long already", "", in
         auto txn = on->write();
         auto const base = on->read().state();
         longest = std::max(longest, base->limit_offset());
-        CHECK(base->limit_offset() <= store::most_bytes(*base, policy));
+        CHECK(base->limit_offset() <= store::most_bytes(*base, policy, 0));
         txn.put(proving::numbered("k", dice.below(200)), proving::noise(dice.below(200), i));
         txn.commit(durability::lazy);
     }

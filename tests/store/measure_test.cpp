@@ -20,7 +20,8 @@ TEMPLATE_TEST_CASE("the figures add up after everything that changes them", "", 
     std::optional<snapshot> held;
     auto const add_up = [&] {
         auto const now = on->stats();
-        CHECK(now.live_bytes + now.garbage_bytes == now.valid_bytes);
+        CHECK(now.live_bytes + now.retained_bytes + now.garbage_bytes == now.valid_bytes);
+        CHECK(now.retained_bytes == 0);
         CHECK(now.file_bytes >= now.valid_bytes);
         CHECK(now.unsynced_bytes <= now.valid_bytes);
         CHECK((now.unsynced_bytes == 0) == (now.durable == now.newest));

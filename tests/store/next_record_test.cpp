@@ -26,13 +26,16 @@ store::revision_ptr state_of(std::uint64_t id, format::record_ref at, std::uint6
 
 TEST_CASE("a record follows the newest one in the file") {
     auto const written = state_of(7, place);
-    auto const record = store::record_after(*written, *written, 9, 5000, {}, "note");
+    store::tree_pair const trees{{{{8, 1}, 2, 3}, 1}, {{{16, 4}, 5, 6}, 1}};
+    auto const record = store::record_after(*written, *written, 9, 5000, trees, "note");
     CHECK(record.commit_id == 9); // an id may have been lost
     CHECK(record.id_span == 0);
     CHECK(record.index == 5);
     CHECK(record.previous == place);
     CHECK(record.time_us == 5000);
     CHECK(record.note == "note");
+    CHECK(record.user == trees.user);
+    CHECK(record.system == trees.system);
     CHECK(store::record_after(*written, *written, 9, 1000, {}, "").time_us == 1001);
 }
 

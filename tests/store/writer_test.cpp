@@ -367,8 +367,9 @@ TEST_CASE("a writer that does not know what became of its commit cuts nothing of
     auto const size = within.file().storage->size();
     REQUIRE(size > state->limit_offset()); // zeros were written ahead
     on.medium.told().fail_after(call::sync, 0);
-    CHECK(kind_of([&] { session->commit(state->user(), durability::sync, {}).settle(); }) ==
-          errc::sync_failed);
+    CHECK(kind_of([&] {
+              session->commit({state->user(), {}}, durability::sync, {}).settle();
+          }) == errc::sync_failed);
     within.trim();
     CHECK(within.file().storage->size() == size);
     CHECK(on.medium.told().count(call::truncate) == 0);

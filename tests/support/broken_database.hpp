@@ -39,8 +39,11 @@ struct sample {
 };
 
 /// Random transactions over some hundred keys in tiny nodes; the values of some lie out of line.
-[[nodiscard]] inline sample random_history(std::uint64_t seed, unsigned commits) {
+/// Where it is asked for, some commits get names.
+[[nodiscard]] inline sample random_history(std::uint64_t seed, unsigned commits,
+                                           bool with_names = false) {
     dice pick(seed);
+    dice tagging(seed + 1'000'000);
     coppice::storage::memory_medium medium;
     coppice::memory_database db(medium, proving::tiny());
     sample made;
@@ -58,7 +61,12 @@ struct sample {
                 txn.put(key, now[key]);
             }
         }
-        made.states[txn.commit().value] = now;
+        auto const id = txn.commit();
+        made.states[id.value] = now;
+        if (!with_names || tagging.below(3) != 0) continue;
+        auto const name = proving::numbered("tag", tagging.below(20));
+        auto const tagged = db.tag(name, {1 + tagging.below(id.value)});
+        made.states[tagged.value] = now;
     }
     db.close();
     made.file = proving::bytes_of(*medium.open(coppice::storage::access::read_only));

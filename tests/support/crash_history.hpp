@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -28,6 +30,7 @@ using coppice::testing::operation;
 using image = coppice::testing::disk_image;
 using op = coppice::testing::operation_kind;
 using content = std::map<std::string, std::string>;
+using name_list = std::map<std::string, std::uint64_t>;
 using edits = std::vector<std::pair<std::string, std::optional<std::string>>>;
 
 /// Tiny nodes, so that a few entries make a tree of several levels.
@@ -74,6 +77,7 @@ struct history {
     image start;
     std::vector<operation> log;
     std::map<std::uint64_t, content> states;
+    std::map<std::uint64_t, name_list> names; ///< the tags of each commit
     std::vector<milestone> begun;
     std::vector<milestone> promised;
     coppice::options chosen;
@@ -100,6 +104,7 @@ struct history {
     void begin(std::size_t at, std::uint64_t id, content state) {
         begun.push_back({at, id, false});
         states[id] = std::move(state);
+        names[id] = names.empty() ? name_list{} : names.rbegin()->second;
     }
     void promise(std::size_t at, std::uint64_t id, bool durable) {
         promised.push_back({at, id, durable});
@@ -164,6 +169,17 @@ class scribe {
         open_->flush();
         promise_flushed();
     }
+    /// Gives a commit a name. @param id not that of a commit that has this name
+    void tag(std::string const& name, std::uint64_t id, durability how) {
+        change_names([&](name_list& names) { names[name] = id; },
+                     [&] { must(open_->tag(name, {id}, how).value == told_.newest_id(), name); },
+                     how);
+    }
+    /// Takes a name away. REQUIRES: there is such a tag.
+    void untag(std::string const& name, durability how) {
+        change_names([&](name_list& names) { names.erase(name); },
+                     [&] { must(open_->untag(name, how), name); }, how);
+    }
     void sync() {
         open_->sync();
         deferring_ = false;
@@ -187,6 +203,7 @@ class scribe {
         deferring_ = false;
         told_.promise(done(), told_.newest_id(), true);
     }
+    [[nodiscard]] std::uint64_t newest_id() const { return told_.newest_id(); }
     [[nodiscard]] history const& told() {
         told_.log = on_->log();
         return told_;
@@ -196,6 +213,14 @@ class scribe {
     [[nodiscard]] database& handle() { return *open_; }
 
   private:
+    template <typename Note, typename Change>
+    void change_names(Note note, Change change, durability how) {
+        told_.begin(done(), told_.newest_id() + 1, told_.newest());
+        note(told_.names[told_.newest_id()]);
+        change();
+        deferring_ = false;
+        told_.promise(done(), told_.newest_id(), how != durability::lazy);
+    }
     [[nodiscard]] std::size_t done() const noexcept { return on_->log().size(); }
     void promise_flushed() {
         if (!std::exchange(deferring_, false)) return;
@@ -207,6 +232,28 @@ class scribe {
     bool deferring_ = false; ///< is the newest commit in memory alone?
     std::optional<database> open_;
 };
+
+/// What the newest commit, of this number, has of the past: its names, and all that the file holds.
+inline void must_remember(database& db, history const& told, std::uint64_t id) {
+    auto const known = told.names.find(id);
+    auto const names = known == told.names.end() ? name_list{} : known->second;
+    name_list found;
+    for (auto const& [name, commit] : db.tags()) {
+        found[name] = commit.value;
+        must(db.read(name).id() == commit, "the tag " + name + " names another commit");
+    }
+    must(found == names, "other tags");
+    std::uint64_t held = 0;
+    for (auto const& commit : db.history()) {
+        auto const state = told.states.find(commit.id.value);
+        must(state != told.states.end(), "a commit of the past that nobody made");
+        must_be(db.read(commit.id), state->second, "of the past");
+        ++held;
+    }
+    auto const made = std::distance(told.states.begin(), told.states.upper_bound(id));
+    auto const wanted = std::min(told.chosen.retention.commits, static_cast<std::uint64_t>(made));
+    must(held >= wanted, "commits are gone that were to be kept");
+}
 
 /// Opens an image as recovery does, and asks it everything.
 /// @return what was done to it meanwhile, as a history of its own
@@ -228,6 +275,9 @@ inline history examine(image const& found, history const& told, std::uint64_t fl
     if (floor == 0) states.try_emplace(1);
     must(states.contains(id), "an unknown commit " + std::to_string(id));
     must_be(state, states[id], "after opening");
+    auto known = told;
+    known.states = states;
+    must_remember(after.handle(), known, id);
     must(after.handle().check().clean(), "check() finds fault after opening");
     must(after.machine().log().empty() || found.database == 0, "opening has written something");
 
@@ -250,10 +300,13 @@ inline history examine(image const& found, history const& told, std::uint64_t fl
     auto result = after.told();
     states.erase(states.upper_bound(base), states.end());
     result.states = states;
+    result.names = told.names;
+    result.names.erase(result.names.upper_bound(base), result.names.end());
     result.begun.push_back({0, base, true});
     result.promised.push_back({0, std::max<std::uint64_t>(floor, 1), true});
     result.begin(0, next.value, wanted);
     result.promise(result.log.size(), next.value, true);
+    must_remember(after.handle(), result, next.value);
 
     machine later(after.now());
     database const again(later.start_process(), told.chosen);

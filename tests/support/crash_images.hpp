@@ -94,6 +94,7 @@ inline void for_each_power_cut(history const& told, cut_level level, std::size_t
         result.promised.push_back(each);
     }
     result.states = after.states;
+    result.names = after.names;
     return result;
 }
 

@@ -107,6 +107,11 @@ inline void collect(file_bytes const& file, std::uint64_t hot, unsigned level, p
     if (height > 0) {
         detail::collect(file, load<std::uint64_t>(file, record + 32), height - 1, {}, result);
     }
+    auto const system_height = std::to_integer<unsigned>(file[record + 7]);
+    if (system_height > 0) {
+        auto const root = load<std::uint64_t>(file, record + 128);
+        detail::collect(file, root, system_height - 1, {}, result);
+    }
     return result;
 }
 

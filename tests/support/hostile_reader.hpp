@@ -126,6 +126,12 @@ template <typename Medium> outcome ask(Medium medium, coppice::options chosen) {
             for (auto const& each : commits) steps += each.note.size() + 1;
         });
         tolerate([&] {
+            for (auto const& each : db.tags()) {
+                tolerate([&] { static_cast<void>(db.read(each.name)); });
+            }
+        });
+        tolerate([&] { db.tag("hostile"); });
+        tolerate([&] {
             auto txn = db.write();
             txn.put("key1020", "new");
             txn.erase("key1030");

@@ -80,6 +80,22 @@ constexpr std::string_view branch_footer = R"(
 OUT becomes a database of its own that begins with the newest commit, or that of --at. Nothing is
 copied where the file system can share blocks.)";
 
+constexpr std::string_view rollback_footer = R"(
+Nothing that is committed is undone in place: others may read it. NEW becomes a database of its own
+with the history up to that commit and the tags of that time; FILE stays as it is. To go on with NEW
+in the place of FILE end whoever uses FILE, and rename. Nothing is copied where the file system can
+share blocks.)";
+
+constexpr std::string_view compact_footer = R"(
+The newest commit is always kept, and so is each commit with a tag. What kept commits share is there
+once, as before.)";
+
+constexpr std::string_view tag_footer = R"(
+A commit with a name is kept by compactions, and can be read by its name: --at NAME. A name that is
+only digits is taken for a number there. A name that another commit has moves. A tag is a commit of
+its own, without changes. One name a line: name, a tab, number of its commit; names are escaped as
+scan does.)";
+
 constexpr std::string_view salvage_footer = R"(
 Of a FILE that is damaged, and not written to meanwhile, OUT becomes a database with all that can be
 read of one commit: the one that opening would show; where it does not open, the newest whose record
@@ -127,19 +143,21 @@ CLI::Option* add(CLI::App& verb, std::string const& name, std::optional<Value>& 
         ->type_name(type);
 }
 
-/// CLI11 takes -1 for the largest number there is.
+/// CLI11 takes -1 for the largest number there is. @param name of the option, for the complaint
+std::uint64_t number_of(std::string const& name, std::string const& text) {
+    std::uint64_t number = 0;
+    auto const* const end = text.data() + text.size();
+    auto const [stop, wrong] = std::from_chars(text.data(), end, number);
+    if (wrong != std::errc{} || stop != end) {
+        throw failure(exit_code::usage, name + ": '" + text + "' is not a number from 0 on");
+    }
+    return number;
+}
+
 CLI::Option* add_number(CLI::App& verb, std::string const& name,
                         std::optional<std::uint64_t>& field, std::string const& type,
                         std::string const& help) {
-    auto const read = [&field, name](std::string const& text) {
-        std::uint64_t number = 0;
-        auto const* const end = text.data() + text.size();
-        auto const [stop, wrong] = std::from_chars(text.data(), end, number);
-        if (wrong != std::errc{} || stop != end) {
-            throw failure(exit_code::usage, name + ": '" + text + "' is not a number from 0 on");
-        }
-        field = number;
-    };
+    auto const read = [&field, name](std::string const& text) { field = number_of(name, text); };
     return verb.add_option_function<std::string>(name, read, help)->type_name(type);
 }
 
@@ -175,15 +193,50 @@ CLI::Option* add_time(CLI::App& verb, std::string const& name,
     return verb.add_option_function<std::string>(name, read, help)->type_name("TIME");
 }
 
-CLI::Option* add_at_number(CLI::App& verb, arguments& to) {
-    return add_number(verb, "--at", to.at, "COMMIT",
-                      "as it was after the commit of this number (see log)");
+/// A number, or else the name of a tag.
+CLI::Option* add_commit(CLI::App& verb, std::string const& name, std::optional<commit_name>& field,
+                        std::string const& type, std::string const& help) {
+    auto const read = [&field, name](std::string const& text) {
+        commit_name commit{{}, text};
+        auto const is_number = text.find_first_not_of("0123456789") == std::string::npos;
+        if (is_number) commit = {number_of(name, text), {}};
+        field = commit;
+    };
+    return verb.add_option_function<std::string>(name, read, help)->type_name(type);
+}
+
+CLI::Option* add_at_commit(CLI::App& verb, arguments& to) {
+    return add_commit(verb, "--at", to.at, "COMMIT",
+                      "as it was after this commit: a number (see log), or a tag");
 }
 
 void add_at(CLI::App& verb, arguments& to) {
-    auto* const number = add_at_number(verb, to);
+    auto* const commit = add_at_commit(verb, to);
     add_time(verb, "--as-of", to.as_of, "as it was at this time, as in 2024-02-29T12:34")
-        ->excludes(number);
+        ->excludes(commit);
+}
+
+void add_retention(CLI::App& verb, arguments& to) {
+    verb.add_option_function<std::string>(
+            "--keep-commits",
+            [&to](std::string const& text) {
+                to.retention.commits = number_of("--keep-commits", text);
+            },
+            "keeps the newest N commits, readable as before")
+        ->type_name("N");
+    verb.add_option_function<std::string>(
+            "--keep-age",
+            [&to](std::string const& text) {
+                auto const age = duration_of(text);
+                if (!age) {
+                    throw failure(exit_code::usage, "--keep-age: '" + text +
+                                                        "' is not a time as 90s, 15m, 36h, 30d or "
+                                                        "8w");
+                }
+                to.retention.age = *age;
+            },
+            "keeps the commits that are younger, as in 30d")
+        ->type_name("TIME");
 }
 
 void add_bounds(CLI::App& verb, arguments& to) {
@@ -243,8 +296,8 @@ void add_reading_verbs(CLI::App& all, arguments& to) {
     add_hex(count, to);
 
     auto& diff = add_verb(all, to, "diff", "prints what has changed between two commits");
-    add_number(diff, "FROM", to.first, "", "the number of a commit (see log)")->required();
-    add_number(diff, "TO", to.last, "", "the number of a commit; else the newest");
+    add_commit(diff, "FROM", to.first, "", "a commit: its number (see log), or a tag")->required();
+    add_commit(diff, "TO", to.last, "", "a commit; else the newest");
     add_bounds(diff, to);
     add_json(diff, to, "JSON Lines");
     add_hex(diff, to);
@@ -294,7 +347,19 @@ void add_writing_verbs(CLI::App& all, arguments& to) {
 
     auto& compact = add_verb(all, to, "compact",
                              "rewrites the database without its history, while others go on");
+    add_retention(compact, to);
     add_wait(compact, to);
+    compact.footer(std::string(compact_footer));
+
+    auto& tag = add_verb(all, to, "tag", "names a commit, or prints the names");
+    add(tag, "NAME", to.tag, "", "the name; without it all names are printed");
+    auto* const at = add_commit(tag, "--at", to.at, "COMMIT",
+                                "the commit: a number (see log), or a tag; else the newest");
+    tag.add_flag("--delete", to.take_away, "takes the name away; 1 when there is no such")
+        ->excludes(at);
+    add_durability(tag, to, "what it waits for: sync (default), lazy or two_sync");
+    add_json(tag, to, "JSON Lines");
+    tag.footer(std::string(tag_footer));
 }
 
 void add_report_verbs(CLI::App& all, arguments& to) {
@@ -309,10 +374,11 @@ void add_report_verbs(CLI::App& all, arguments& to) {
     add_time(log, "--since", to.since_time, "commits from this time on");
     add_time(log, "--until", to.until_time, "commits up to this time, found in O(log n)");
     add_json(log, to, "JSON Lines");
-    log.footer("\nOne commit a line, tabs between: number, time, entries, bytes that it reaches,\n"
-               "durable or lazy, and its note, escaped as scan does. Times are UTC, as in "
-               "2024-02-29T12:34:56Z\n"
-               "or a part of that from the left: a date alone is its first moment.");
+    log.footer(
+        "\nOne commit a line, tabs between: number, time, entries, bytes that it reaches,\n"
+        "durable or lazy, its note, and its tags, escaped as scan does. Times are UTC, as in "
+        "2024-02-29T12:34:56Z\n"
+        "or a part of that from the left: a date alone is its first moment.");
 
     auto& map = add_verb(all, to, "map", "writes a page that shows what each byte is");
     map.add_option("-o,--output", to.output, "the page to write; else stdout")->type_name("OUT");
@@ -352,11 +418,27 @@ void add_copying_verbs(CLI::App& all, arguments& to) {
     add_out(branch, "the database to make");
     branch.footer(std::string(branch_footer));
 
+    auto& rollback =
+        add_verb(all, to, "rollback", "makes a database that ends with an earlier commit");
+    add_commit(rollback, "--to", to.at, "COMMIT", "its newest commit: a number (see log), or a tag")
+        ->required();
+    rollback.add_option("-o,--output", to.output, "the database to make")
+        ->required()
+        ->type_name("NEW");
+    rollback.footer(std::string(rollback_footer));
+
     auto& salvage = add_verb(all, to, "salvage", "saves what can be read of a damaged database");
     salvage.add_option("-o,--output", to.output, "the database to make")
         ->required()
         ->type_name("OUT");
-    add_at_number(salvage, to);
+    salvage
+        .add_option_function<std::string>(
+            "--at",
+            [&to](std::string const& text) {
+                to.at = commit_name{number_of("--at", text), {}};
+            },
+            "as it was after the commit of this number")
+        ->type_name("COMMIT");
     salvage.add_flag("--unconfirmed", to.unconfirmed, "also what nothing vouches for");
     add_json(salvage, to, "as one JSON object");
     salvage.footer(std::string(salvage_footer));

@@ -13,6 +13,12 @@
 
 namespace tool {
 
+/// A commit as a user names it.
+struct commit_name {
+    std::optional<std::uint64_t> number;
+    std::string tag; ///< where it is no number
+};
+
 struct arguments {
     std::string verb;
     std::string file;
@@ -24,14 +30,16 @@ struct arguments {
     std::optional<std::string> to;
     std::optional<std::string> prefix;
     std::optional<std::string> since;
-    std::optional<std::uint64_t> at;
+    std::optional<commit_name> at;
     std::optional<std::chrono::system_clock::time_point> as_of;
     std::optional<std::chrono::system_clock::time_point> since_time;
     std::optional<std::chrono::system_clock::time_point> until_time;
-    std::optional<std::uint64_t> first;
-    std::optional<std::uint64_t> last;
+    std::optional<commit_name> first;
+    std::optional<commit_name> last;
+    std::optional<std::string> tag;
     std::optional<std::uint64_t> limit;
     std::optional<coppice::durability> durability;
+    coppice::retention_policy retention;
     std::optional<double> wait_seconds;
     std::string note;
     std::string input = "-";
@@ -48,6 +56,7 @@ struct arguments {
     bool no_overwrite = false;
     bool no_hashes = false;
     bool unconfirmed = false;
+    bool take_away = false;
 };
 
 /// Reads the command line. Help and the version are printed here.

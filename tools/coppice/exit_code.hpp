@@ -28,6 +28,7 @@ enum class exit_code : std::uint8_t {
     switch (kind) {
     case errc::invalid_argument:
     case errc::history_gone:
+    case errc::no_such_tag:
     case errc::key_too_large:
     case errc::value_too_large:
     case errc::note_too_large: return exit_code::usage;

@@ -23,14 +23,15 @@ struct verb {
     exit_code (*run)(tool::arguments const& given);
 };
 
-constexpr std::array<verb, 20> verbs = {
-    {{"get", tool::get},         {"put", tool::put},         {"del", tool::del},
-     {"scan", tool::scan},       {"count", tool::count},     {"diff", tool::diff},
-     {"changes", tool::changes}, {"stat", tool::stat},       {"check", tool::check},
-     {"log", tool::log},         {"dump", tool::dump},       {"load", tool::load},
-     {"trace", tool::trace},     {"replay", tool::replay},   {"compact", tool::compact},
-     {"backup", tool::backup},   {"restore", tool::restore}, {"branch", tool::branch},
-     {"salvage", tool::salvage}, {"map", tool::map}}};
+constexpr std::array<verb, 22> verbs = {
+    {{"get", tool::get},          {"put", tool::put},         {"del", tool::del},
+     {"scan", tool::scan},        {"count", tool::count},     {"diff", tool::diff},
+     {"changes", tool::changes},  {"stat", tool::stat},       {"check", tool::check},
+     {"log", tool::log},          {"dump", tool::dump},       {"load", tool::load},
+     {"trace", tool::trace},      {"replay", tool::replay},   {"compact", tool::compact},
+     {"backup", tool::backup},    {"restore", tool::restore}, {"branch", tool::branch},
+     {"salvage", tool::salvage},  {"map", tool::map},         {"tag", tool::tag},
+     {"rollback", tool::rollback}}};
 
 exit_code run(int count, char const* const* words) {
     auto const given = tool::parse(count, words);

@@ -8,6 +8,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <system_error>
@@ -92,6 +93,22 @@ namespace detail {
     }
     if (!text.empty()) return {};
     return detail::within_clock(chrono::sys_days(date) + of_day);
+}
+
+/// Reads 90s, 15m, 36h, 30d or 8w: a number of seconds, minutes, hours, days or weeks.
+/// @return nothing where the text is not such a time, or longer than a hundred years
+[[nodiscard]] inline std::optional<std::chrono::microseconds> duration_of(std::string_view text) {
+    constexpr std::uint64_t longest = std::uint64_t{100} * 366 * 24 * 60 * 60;
+    constexpr std::string_view units = "smhdw";
+    constexpr std::array<std::uint64_t, 5> seconds = {1, 60, 3600, 86'400, 604'800};
+    auto const unit = text.empty() ? text.npos : units.find(text.back());
+    if (unit == text.npos) return {};
+    text.remove_suffix(1);
+    std::uint64_t number = 0;
+    auto const* const end = text.data() + text.size();
+    auto const [stop, wrong] = std::from_chars(text.data(), end, number);
+    if (wrong != std::errc{} || stop != end || number > longest / seconds.at(unit)) return {};
+    return std::chrono::seconds(number * seconds.at(unit));
 }
 
 } // namespace tool

@@ -35,6 +35,8 @@ exit_code compact(arguments const& given);
 exit_code backup(arguments const& given);
 exit_code restore(arguments const& given);
 exit_code branch(arguments const& given);
+exit_code rollback(arguments const& given);
+exit_code tag(arguments const& given);
 exit_code map(arguments const& given);
 exit_code salvage(arguments const& given);
 
@@ -47,10 +49,16 @@ exit_code salvage(arguments const& given);
     return coppice::database(given.file, {.create = create});
 }
 
+/// The state that a commit made.
+[[nodiscard]] inline coppice::snapshot state_of(coppice::database const& db,
+                                                commit_name const& commit) {
+    return commit.number ? db.read(coppice::commit_id{*commit.number}) : db.read(commit.tag);
+}
+
 /// The moment that --at or --as-of names, or the newest.
 [[nodiscard]] inline coppice::snapshot moment(coppice::database const& db, arguments const& given) {
     if (given.as_of) return db.read(*given.as_of);
-    return given.at ? db.read(coppice::commit_id{*given.at}) : db.read();
+    return given.at ? state_of(db, *given.at) : db.read();
 }
 
 /// What --wait gives. REQUIRES: it was given.

@@ -61,6 +61,7 @@ struct commit_record {
     record_ref skip;                 ///< an older one, see `skip_target`
     std::uint64_t index = 0;         ///< records before it in this file
     std::uint64_t nonce = 0;         ///< random
+    bool kept = false;               ///< a compaction has written it
     std::string note;                ///< the user's words
 
     friend bool operator==(commit_record const&, commit_record const&) noexcept = default;
@@ -75,6 +76,9 @@ namespace detail {
 
 inline constexpr std::uint16_t record_has_system_root = 1;
 inline constexpr std::uint16_t record_data_summed = 2;
+inline constexpr std::uint16_t record_kept = 8; // 4 is left to roots with a patch
+inline constexpr std::uint16_t record_flags =
+    record_has_system_root | record_data_summed | record_kept;
 
 inline void encode_root(std::byte* to, subtree const& root) noexcept {
     store(to, root.node.hot);
@@ -113,7 +117,8 @@ inline void encode_root(std::byte* to, subtree const& root) noexcept {
     store(to + 20, static_cast<std::uint16_t>(record.note.size()));
     store(to + 22,
           static_cast<std::uint16_t>((system ? detail::record_has_system_root : 0U) |
-                                     (record.data_summed ? detail::record_data_summed : 0U)));
+                                     (record.data_summed ? detail::record_data_summed : 0U) |
+                                     (record.kept ? detail::record_kept : 0U)));
     store(to + 24, record.time_us);
     detail::encode_root(to + 32, record.user.root);
     store(to + 64, record.begin_offset);
@@ -178,7 +183,7 @@ inline std::optional<commit_record> decode_record(bytes image, std::uint64_t off
     if (size_bytes > image.size() || size_bytes != align8(note_begin + note_bytes) + 8) return {};
     auto const whole = image.first(size_bytes);
     if (checksum(whole.first(size_bytes - 8)) != record_checksum(whole)) return {};
-    if ((flags & ~(detail::record_has_system_root | detail::record_data_summed)) != 0) return {};
+    if ((flags & ~detail::record_flags) != 0) return {};
 
     commit_record record;
     record.commit_id = load<std::uint64_t>(from + 8);
@@ -188,6 +193,7 @@ inline std::optional<commit_record> decode_record(bytes image, std::uint64_t off
     record.begin_offset = load<std::uint64_t>(from + 64);
     record.data_checksum = load<std::uint64_t>(from + 72);
     record.data_summed = (flags & detail::record_data_summed) != 0;
+    record.kept = (flags & detail::record_kept) != 0;
     record.previous = {load<std::uint64_t>(from + 80), load<std::uint64_t>(from + 88)};
     record.skip = {load<std::uint64_t>(from + 96), load<std::uint64_t>(from + 104)};
     record.index = load<std::uint64_t>(from + 112);

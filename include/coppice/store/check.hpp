@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/store/check.hpp: is everything that the newest commit relies on as it should be?
-// Owns: the walk over both trees of the newest visible commit and over the chain of records.
+// Owns: the walk over both trees of the newest visible commit, over the chain of records and tags.
 // Invariant: reads only, never throws for damage: every damage is a finding, and what can still be
 //   walked is. Cost: reads everything that is reachable, once, with its checksums.
 
 #include <coppice/store/history.hpp>
 #include <coppice/store/store.hpp>
+#include <coppice/store/tags.hpp>
 #include <coppice/tree/check.hpp>
 
 #include <cstdint>
@@ -53,6 +54,22 @@ inline void check_chain(revision const& newest, check_report& report) {
     }
 }
 
+/// Is every commit there that has a name?
+inline void check_tags(revision_ptr const& state, check_report& report) {
+    try {
+        for (auto const& [name, commit] : tags_of(*state)) {
+            try {
+                static_cast<void>(state_at(state, commit));
+            } catch (error const& e) {
+                report.findings.push_back(
+                    {"the tag '" + name + "': " + e.what(), state->at().offset});
+            }
+        }
+    } catch (error const& e) {
+        report.findings.push_back({e.what(), e.offset().value_or(state->at().offset)});
+    }
+}
+
 /// The same state on a fresh table, so that every checksum is compared now.
 [[nodiscard]] inline revision_ptr unverified(revision const& state) {
     auto image = std::make_shared<file_image>(state.image());
@@ -87,6 +104,7 @@ inline void merge(check_report& into, tree::check_report part) {
     report.entries = 0; // the system tree's entries are not the user's
     detail::merge(report, tree::check(*state, state->user(), sizes, verify_extent));
     detail::check_chain(*state, report);
+    detail::check_tags(state, report);
     return report;
 }
 

@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// coppice/store/compact.hpp: the newest state, written densely into a fresh file beside writers.
+// coppice/store/compact.hpp: the newest state, and those that are to be kept, written densely into
+// a fresh file beside writers.
 // Owns: who may compact, how often it catches up before it takes the lock, and the order at the
 //   end: everything synced, then the rename, then the sync of the name, then readers and writers
 //   move over.
 // Invariant: until the rename the database is untouched; a failure leaves no companion file
 //   behind. The lock of compactions is held throughout, that of writers only while the companion is
-//   made and at the end. The commit keeps its id, unless the filter dropped entries: that is a new
+//   made and at the end. Commits keep their ids, unless the filter dropped entries: that is a new
 //   commit.
 
 #include <coppice/error.hpp>
 #include <coppice/storage/concepts.hpp>
 #include <coppice/storage/held_lock.hpp>
 #include <coppice/store/fresh_copy.hpp>
+#include <coppice/store/retention.hpp>
 #include <coppice/store/writer.hpp>
 
 #include <algorithm>
@@ -25,6 +27,7 @@
 #include <stop_token>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace coppice::inline COPPICE_ABI::store {
 
@@ -32,7 +35,8 @@ namespace coppice::inline COPPICE_ABI::store {
 struct compaction_hooks {
     /// Is an entry kept? Empty keeps all. The value is whole, also where it is large. It is asked
     /// once more for what is changed meanwhile, at the end under the writers' lock, so it must not
-    /// write.
+    /// write. Only where nothing but the newest commit is to be kept: an older one without some of
+    /// its entries would not be that commit.
     std::function<bool(std::string_view key, std::string_view value)> keep = {};
     /// Called now and then with entries done and in all, under the writers' lock only once they
     /// wait by `most_bytes`; false ends the compaction undone.
@@ -135,9 +139,10 @@ template <storage::medium Medium> class compaction {
         auto header = base_->image().header;
         ++header.generation;
         auto const all = base_->user().root.entries;
-        auto const report = [&](std::uint64_t done) {
+        auto const report = [&](std::uint64_t done) { // the oldest commit may have had more entries
             check_stop();
-            if (hooks_.progress && !hooks_.progress(done, all)) throw compaction_stopped{};
+            auto const go_on = !hooks_.progress || hooks_.progress(std::min(done, all), all);
+            if (!go_on) throw compaction_stopped{};
         };
         std::uint64_t synced_bytes = 0;
         auto const copied = [&](std::uint64_t done) {
@@ -148,8 +153,10 @@ template <storage::medium Medium> class compaction {
             fresh_->sync();
             synced_bytes = fresh_->size();
         };
-        copy_.emplace(fresh_, header, base_, copy_hooks{hooks_.keep, copied});
+        auto const first = kept_until(base_, {}).front();
+        copy_.emplace(fresh_, header, state_at(base_, first), copy_hooks{hooks_.keep, copied});
         report(all);
+        move_to(base_, [&](std::uint64_t) { copied(all); });
         fresh_->sync();
         follow(report, all);
         if (held_) return;
@@ -171,12 +178,38 @@ template <storage::medium Medium> class compaction {
             auto const behind = bytes_behind(*newest);
             auto const is_little = behind == 0 || (round != 0 && behind <= little_bytes);
             if (is_little || behind >= before) return;
-            copy_->catch_up(newest, {hooks_.keep, [&](std::uint64_t) {
-                                         report(all);
-                                         hold_writers();
-                                     }});
+            move_to(newest, [&](std::uint64_t) {
+                report(all);
+                hold_writers();
+            });
             fresh_->sync();
             before = behind;
+        }
+    }
+
+    /// The commits that are to be kept, if this is the newest one.
+    [[nodiscard]] std::vector<commit_id> kept_until(revision_ptr const& newest,
+                                                    commit_id first_id) const {
+        auto const& policy = owner_->chosen().retention;
+        auto kept = kept_commits(newest, policy, owner_->now_us(), first_id);
+        if (hooks_.keep && kept.size() > 1) {
+            throw error(errc::invalid_argument,
+                        "a filter, and older commits to be kept as they are: take their tags away, "
+                        "and ask for no retention",
+                        owner_->path());
+        }
+        return kept;
+    }
+
+    /// Catches up, and lets the commits on the way stay that are to be kept. The one that it stood
+    /// at may be one of these by now.
+    void move_to(revision_ptr const& newest, std::function<void(std::uint64_t)> const& watch) {
+        copy_hooks const hooks{hooks_.keep, watch};
+        auto const number = [](revision const& of) { return commit_id{of.record().commit_id}; };
+        for (auto const id : kept_until(newest, number(*copy_->state()))) {
+            auto const next = state_at(newest, id);
+            if (id != number(*copy_->state())) copy_->catch_up(next, hooks);
+            if (id != number(*newest)) copy_->keep(owner_->medium().random());
         }
     }
 
@@ -211,9 +244,13 @@ template <storage::medium Medium> class compaction {
         session->sync();
         auto const newest = within.newest();
         static_cast<void>(bytes_behind(*newest));
-        copy_->catch_up(newest, {hooks_.keep, {}});
+        move_to(newest, {});
+        if (copy_->system().root.entries != newest->system().root.entries) {
+            throw error(errc::lock_lost, "a commit was given a tag that was not kept any more",
+                        owner_->path());
+        }
         auto sealed =
-            copy_->seal(first_record(newest->record(), within.next_id()), within.next_slot());
+            copy_->seal(last_record(newest->record(), within.next_id()), within.next_slot());
         within.check_undisturbed();
         // All that may fail comes before the rename: a call that throws has changed nothing.
         owner_->medium().replace(*fresh_);
@@ -222,21 +259,14 @@ template <storage::medium Medium> class compaction {
         return sealed.first->record().commit_id;
     }
 
-    /// The record of the state that is newest, as the first one of a history.
-    [[nodiscard]] commit_record first_record(commit_record record, std::uint64_t next_id) const {
-        record.system = copy_->system();
+    /// The record of the state that is newest. Without some of its entries it is another commit.
+    [[nodiscard]] commit_record last_record(commit_record record, std::uint64_t next_id) const {
         if (copy_->user().root.entries != record.user.root.entries) {
             record.commit_id = next_id;
+            record.id_span = 0;
             record.time_us = std::max(owner_->now_us(), record.time_us + 1);
             record.note.clear();
         }
-        record.user = copy_->user();
-        record.id_span = 0;
-        record.begin_offset = format::data_begin_offset;
-        record.data_summed = false;
-        record.data_checksum = 0;
-        record.previous = record.skip = {};
-        record.index = 0;
         record.nonce = owner_->medium().random();
         return record;
     }
@@ -251,8 +281,9 @@ template <storage::medium Medium> class compaction {
 
 } // namespace detail
 
-/// Rewrites the database into a fresh file that holds its newest state and nothing else. Others
-/// write meanwhile, and wait while the last of their commits are taken over.
+/// Rewrites the database into a fresh file that holds its newest state, those that its tags name
+/// and that the options want to be kept, and nothing else. What commits share they share there too.
+/// Others write meanwhile, and wait while the last of their commits are taken over.
 /// @return the id of the commit that the fresh file holds, which is durable; nothing if `progress`
 ///   stopped it, or somebody was not done in time, and then nothing has changed
 template <storage::medium Medium>

@@ -11,6 +11,7 @@
 #include <coppice/format/file_header.hpp>
 #include <coppice/format/superblock.hpp>
 #include <coppice/storage/concepts.hpp>
+#include <coppice/storage/file_medium.hpp>
 #include <coppice/store/history.hpp>
 #include <coppice/store/placing.hpp>
 #include <coppice/store/revision.hpp>
@@ -18,8 +19,10 @@
 #include <coppice/store/writer.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -103,6 +106,30 @@ void require_unchanged(Storage const& in, std::uint64_t offset, bytes next,
 
 } // namespace detail
 
+/// How a copy of a state begins that is the same database.
+/// @throws errc::invalid_argument for a state of another database
+template <storage::medium Medium>
+[[nodiscard]] copy_head head_for(store<Medium> const& of, revision const& state) {
+    auto const file = of.file();
+    if (state.image().header.uuid != file.header().uuid) {
+        throw error(errc::invalid_argument, "a snapshot of another database", of.path());
+    }
+    auto const slots = read_slots(*file.storage, file.header());
+    auto const newest = slots.newest();
+    return {state.image().header, newest ? slots.slots[*newest].slot.features : 0};
+}
+
+/// The file of a state, where its blocks can be shared with a copy in another file; else null.
+template <storage::medium Medium>
+[[nodiscard]] std::shared_ptr<storage::file_storage const> original_of(store<Medium> const& of,
+                                                                       revision const& state) {
+    if constexpr (std::same_as<Medium, storage::file_medium>) {
+        auto const file = of.file();
+        if (file.image->identity == state.image().identity) return file.storage;
+    }
+    return {};
+}
+
 /// Gives the whole copy to `put(bytes)`, from its first byte to its last.
 /// @throws what `put` throws, errc::invalid_argument for a transaction's view
 template <typename Put> void copy_to_sink(revision const& state, copy_head const& head, Put put) {
@@ -143,6 +170,14 @@ copy_report copy_to_medium(revision const& state, copy_head const& head, Medium 
     });
     auto const whole = state.limit_offset();
     return {{{slot.commit_id}, slot.record_checksum}, whole, whole};
+}
+
+/// Opens a copy in a file, to be continued. @throws errc::not_found
+[[nodiscard]] inline std::shared_ptr<store<storage::file_medium>> open_copy(
+    std::filesystem::path const& path) {
+    options chosen;
+    chosen.create = create::never;
+    return std::make_shared<store<storage::file_medium>>(storage::file_medium(path, false), chosen);
 }
 
 /// Appends to a copy what was committed since. @param copy open for writing

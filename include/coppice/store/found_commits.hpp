@@ -118,16 +118,18 @@ template <readable Storage>
 }
 
 /// Reads a record, and asks whether it belongs where it lies: a slot names it, or it ends a
-/// transaction whose last part is its root, or follows the record that it names, or is the first.
+/// transaction whose last part is a root, or follows the record that it names, or is the first.
 template <readable Storage>
 [[nodiscard]] std::optional<found_commit> confirmed(Storage const& storage, record_ref at,
                                                     std::vector<superblock> const& slots) {
     auto record = read_record(storage, at);
     if (!record || record->commit_id > format::max_counter) return {};
-    auto const& root = record->user.root.node;
+    auto const ends_there = [&](tree_ref const& tree) {
+        return !tree.root.node.is_null() && tree.root.node.end_offset() == at.offset;
+    };
     auto const named = std::any_of(slots.begin(), slots.end(),
                                    [&](auto const& slot) { return record_of(slot) == at; });
-    auto const belongs = named || (!root.is_null() && root.end_offset() == at.offset) ||
+    auto const belongs = named || ends_there(record->user) || ends_there(record->system) ||
                          (record->index == 0 && at.offset == format::data_begin_offset) ||
                          read_record(storage, record->previous).has_value();
     if (!belongs) return {};

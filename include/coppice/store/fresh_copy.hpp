@@ -1,25 +1,29 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/store/fresh_copy.hpp: a fresh file that is a copy of one state, and follows to later
-// ones. Owns: the dense copy (cursor in, builder out), the catch-up (differences in, `apply` out),
-// and
-//   what of the fresh file is written.
-// Invariant: the trees are those of `state()`, but for entries that the filter has dropped. Nobody
-//   else knows of the fresh file, so a failure leaves nothing to be undone in it. What a catch-up
-//   costs is proportional to what has changed. Belongs to one thread.
+// ones, of which some stay as commits of their own.
+// Owns: the dense copy (cursor in, builder out), the catch-up (differences in, `apply` out), the
+//   records of the commits that stay, and what of the fresh file is written.
+// Invariant: the trees are those of `state()`, but for entries that the filter has dropped, and
+//   tags of commits that did not stay. Nobody else knows of the fresh file, so a failure leaves
+//   nothing to be undone in it. What a catch-up costs is proportional to what has changed, so
+//   commits share what they shared. Belongs to one thread.
 
 #include <coppice/error.hpp>
 #include <coppice/options.hpp>
 #include <coppice/storage/concepts.hpp>
 #include <coppice/store/appended_source.hpp>
 #include <coppice/store/appender.hpp>
+#include <coppice/store/next_record.hpp>
 #include <coppice/store/opened_file.hpp>
 #include <coppice/store/revision.hpp>
+#include <coppice/store/tags.hpp>
 #include <coppice/tree/apply.hpp>
 #include <coppice/tree/builder.hpp>
 #include <coppice/tree/cursor.hpp>
 #include <coppice/tree/diff.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -27,6 +31,7 @@
 #include <memory>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace coppice::inline COPPICE_ABI::store {
 
@@ -128,7 +133,7 @@ template <storage::storage Storage> class fresh_copy {
         file_ = recognise(std::move(fresh), image.verify, image.path);
         appender<Storage> to(*file_.storage, end_offset_);
         to.spill();
-        system_ = copied(state_->system(), to, {});
+        system_ = copied(state_->system(), to, tags_that_stay());
         user_ = copied(state_->user(), to, hooks);
         to.flush();
         end_offset_ = to.end_offset();
@@ -150,22 +155,66 @@ template <storage::storage Storage> class fresh_copy {
         commit_record record;
         record.user = user_;
         auto const base = file_.state(std::move(record), {}, end_offset_);
-        system_ = followed(*base, system_, {state_->system(), next->system()}, *next, to, {});
+        system_ = followed(*base, system_, {state_->system(), next->system()}, *next, to,
+                           tags_that_stay());
         user_ = followed(*base, user_, {state_->user(), next->user()}, *next, to, hooks);
         to.flush();
         end_offset_ = to.end_offset();
         state_ = next;
     }
 
+    /// Lets what it is a copy of now stay as a commit of its own, with its number, time and note.
+    /// @param nonce random
+    void keep(std::uint64_t nonce) {
+        auto record = state_->record();
+        record.nonce = nonce;
+        record = placed(std::move(record));
+        auto const image = format::encode(record);
+        record_ref const at{end_offset_, format::record_checksum(image)};
+        file_.storage->write(end_offset_, image);
+        end_offset_ += image.size();
+        kept_ids_.push_back(record.commit_id);
+        last_ = file_.state(std::move(record), at, end_offset_);
+    }
+
     /// Ends the file: see seal_fresh_file. One sync. @return the state that it holds, and its slot
     [[nodiscard]] std::pair<revision_ptr, superblock> seal(commit_record record,
                                                            superblock const& slot) {
+        record = placed(std::move(record));
         auto const written =
             seal_fresh_file(*file_.storage, file_.header(), record, end_offset_, slot);
         return {file_.state(std::move(record), record_of(written), written.end_offset), written};
     }
 
   private:
+    /// A record as it is in this file: behind those that stay, with the trees of the copy.
+    [[nodiscard]] commit_record placed(commit_record record) const {
+        record.user = user_;
+        record.system = system_;
+        record.kept = true;
+        record.data_summed = false;
+        record.data_checksum = 0;
+        record.begin_offset = format::data_begin_offset;
+        record.previous = record.skip = {};
+        record.index = 0;
+        if (!last_) return record;
+        record.previous = last_->at();
+        record.index = last_->record().index + 1;
+        place_record(record, *last_, durability::two_sync, last_->limit_offset(), record.nonce);
+        return record;
+    }
+
+    /// A tag goes with its commit, so that no state of the file names what is not there.
+    [[nodiscard]] copy_hooks tags_that_stay() const {
+        copy_hooks hooks;
+        hooks.keep = [this](std::string_view key, std::string_view value) {
+            return !key.starts_with(detail::tag_prefix) ||
+                   std::binary_search(kept_ids_.begin(), kept_ids_.end(),
+                                      detail::id_in(value).value);
+        };
+        return hooks;
+    }
+
     [[nodiscard]] tree_ref copied(tree_ref const& tree, appender<Storage>& to,
                                   copy_hooks const& hooks) const {
         appended_source<Storage> const source(nullptr, to, *file_.storage);
@@ -197,6 +246,8 @@ template <storage::storage Storage> class fresh_copy {
     tree_ref user_;
     tree_ref system_;
     std::uint64_t end_offset_ = format::data_begin_offset;
+    revision_ptr last_;                   // the newest commit that stays, in this file
+    std::vector<std::uint64_t> kept_ids_; // ascending
 };
 
 } // namespace coppice::inline COPPICE_ABI::store

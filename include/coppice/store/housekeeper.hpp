@@ -30,9 +30,11 @@
 namespace coppice::inline COPPICE_ABI::store {
 
 /// Is a state due to be compacted?
-[[nodiscard]] inline bool is_due(revision const& state, compaction_policy const& policy) noexcept {
+/// @param retained what the last compaction kept for older commits: it would do so again
+[[nodiscard]] inline bool is_due(revision const& state, compaction_policy const& policy,
+                                 std::uint64_t retained) noexcept {
     auto const valid = state.limit_offset();
-    auto const live = live_bytes(state.record());
+    auto const live = live_bytes(state.record()) + retained;
     return policy.garbage_ratio > 0 && valid > policy.floor_bytes && valid > live &&
            static_cast<double>(valid - live) > policy.garbage_ratio * static_cast<double>(live);
 }
@@ -40,9 +42,10 @@ namespace coppice::inline COPPICE_ABI::store {
 /// How long the file of a state may become while it is compacted: half as much garbage again as
 /// made it due, and no less than the floor.
 [[nodiscard]] inline std::uint64_t most_bytes(revision const& state,
-                                              compaction_policy const& policy) noexcept {
+                                              compaction_policy const& policy,
+                                              std::uint64_t retained) noexcept {
     constexpr auto past_due = 1.5;
-    auto const live = static_cast<double>(live_bytes(state.record()));
+    auto const live = static_cast<double>(live_bytes(state.record()) + retained);
     auto const most = live * (1 + past_due * policy.garbage_ratio);
     constexpr auto limit = static_cast<double>(format::max_file_bytes);
     auto const floor = static_cast<double>(policy.floor_bytes) * past_due;
@@ -84,9 +87,10 @@ template <storage::medium Medium> class housekeeper {
     /// Of each commit of this process.
     void look_at(revision const& state) noexcept {
         auto const& policy = owner_->chosen().compaction;
-        if (!is_due(state, policy)) return;
+        auto const retained = known_retained(state);
+        if (!is_due(state, policy, retained)) return;
         std::scoped_lock const guard(mutex_);
-        auto const is_too_long = state.limit_offset() > most_bytes(state, policy);
+        auto const is_too_long = state.limit_offset() > most_bytes(state, policy, retained);
         if (is_too_long && !is_helpless_) owner_->turn().reserve(true);
         wake(signal::due);
     }
@@ -129,14 +133,25 @@ template <storage::medium Medium> class housekeeper {
         auto const lock = owner_->medium().compaction_lock();
         storage::held_lock const held(*lock, courtesy::clock::now());
         if (!held.is_held()) return false;
-        auto const now = owner_->current();
-        auto const& policy = owner_->chosen().compaction;
-        if (!is_due(*now, policy)) return true;
+        auto const now = state_in_file(owner_->current());
+        if (!is_really_due(now)) return true;
         compaction_hooks hooks;
-        hooks.most_bytes = most_bytes(*now, policy);
+        hooks.most_bytes = most_bytes(*now, owner_->chosen().compaction, known_retained(*now));
         hooks.stop = stop_.get_token();
         static_cast<void>(detail::compaction<Medium>(owner_, hooks).run());
         return true;
+    }
+
+    /// Looks at the records. What a file retains does not change while it lives.
+    [[nodiscard]] bool is_really_due(revision_ptr const& newest) {
+        auto const retained = retained_bytes(newest);
+        retained_ = retained;
+        looked_at_ = newest->image().header.generation;
+        return is_due(*newest, owner_->chosen().compaction, retained);
+    }
+    /// Reads nothing. Nothing, until that file was looked at: then it is looked at once too often.
+    [[nodiscard]] std::uint64_t known_retained(revision const& state) const noexcept {
+        return looked_at_ == state.image().header.generation ? retained_.load() : 0;
     }
 
     /// So that what fails again and again costs little.
@@ -150,6 +165,8 @@ template <storage::medium Medium> class housekeeper {
 
     std::shared_ptr<store<Medium>> owner_;
     std::atomic<signal> signal_{signal::none};
+    std::atomic<std::uint64_t> retained_{0};  // bytes,
+    std::atomic<std::uint64_t> looked_at_{0}; // of the file of this generation
     std::stop_source stop_;
     std::mutex mutex_;
     bool is_helpless_ = false; // the last attempt failed: nobody is kept waiting for the next

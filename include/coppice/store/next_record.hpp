@@ -16,19 +16,25 @@
 
 namespace coppice::inline COPPICE_ABI::store {
 
-/// What a commit with this tree is, whether or not it is deferred.
+/// What a commit makes of both key spaces.
+struct tree_pair {
+    tree_ref user;
+    tree_ref system; ///< coppice's own
+};
+
+/// What a commit with these trees is, whether or not it is deferred.
 /// @param written the newest commit in the file, @param base the one that this builds on: the same,
 ///   or a deferred one, @param now_us the time, unless that is not after the base
 [[nodiscard]] inline commit_record record_after(revision const& written, revision const& base,
                                                 std::uint64_t id, std::uint64_t now_us,
-                                                tree_ref const& user, std::string note) {
+                                                tree_pair const& trees, std::string note) {
     auto const& before = written.record();
     commit_record record;
     record.commit_id = id;
     if (base.is_deferred()) record.id_span = base.record().id_span + 1;
     record.time_us = std::max(now_us, base.record().time_us + 1);
-    record.user = user;
-    record.system = before.system;
+    record.user = trees.user;
+    record.system = trees.system;
     record.previous = written.at();
     record.index = before.index + 1;
     record.note = std::move(note);

@@ -16,6 +16,7 @@
 #include <coppice/store/opened_file.hpp>
 #include <coppice/store/placing.hpp>
 #include <coppice/store/stray_leaves.hpp>
+#include <coppice/store/tags.hpp>
 #include <coppice/tree/builder.hpp>
 #include <coppice/tree/tolerant_walk.hpp>
 
@@ -61,10 +62,15 @@ struct salvage_report {
     std::uint64_t unconfirmed_entries = 0; ///< put in their place, with nothing to vouch for them
     std::vector<lost_range> lost_ranges;   ///< ascending; neighbours are told as one
     std::vector<lost_key> lost_keys;       ///< ascending
+    /// The names that `taken` knew, of older commits. The new file holds one commit and no names:
+    /// `at` saves what they name, each into a file of its own.
+    std::vector<tagged_commit> tags;
+    bool tags_lost = false; ///< is a part of the names damaged?
 
     /// Is all of the newest commit there, and does a slot say that it is the newest?
     [[nodiscard]] bool complete() const noexcept {
-        return slot_holds && taken == newest && lost_ranges.empty() && lost_keys.empty();
+        return slot_holds && taken == newest && lost_ranges.empty() && lost_keys.empty() &&
+               !tags_lost;
     }
 };
 
@@ -177,6 +183,31 @@ template <storage::storage Storage> class rebuilder {
     rationed_source stray_source_;
 };
 
+/// Takes the names that can be read.
+inline void take_tags(file_image const& image, found_commit const& from, salvage_report& report) {
+    rationed_source const source(image, from.at.offset);
+    auto const value_of = [&](format::stored_value const& stored) -> std::string_view {
+        if (!stored.out_of_line) return stored.raw;
+        auto const extent = stored.extent();
+        return extent.length_bytes == tag_value_bytes ? source.value(extent) : std::string_view();
+    };
+    tree::walk_tolerantly(
+        source, from.record.system,
+        [&](std::string_view key, format::stored_value const& stored) {
+            if (!key.starts_with(tag_prefix)) return;
+            commit_id id;
+            try {
+                id = id_in(value_of(stored));
+            } catch (error const& e) {
+                if (e.kind() != errc::corrupt) throw;
+            }
+            key.remove_prefix(tag_prefix.size());
+            if (id.value != 0) report.tags.push_back({std::string(key), id});
+            report.tags_lost = report.tags_lost || id.value == 0;
+        },
+        [&](lost_range const&) { report.tags_lost = true; });
+}
+
 /// The whole of a damaged file, with every checksum compared at every read.
 template <storage::storage Storage>
 [[nodiscard]] file_image damaged_image(Storage const& storage, format::file_header const& header,
@@ -235,9 +266,6 @@ salvage_report salvage(Storage const& broken, std::string const& path, Medium me
                     "can be taken as unconfirmed",
                     path);
     }
-    if (found.taken && found.taken->record.system.height != 0) {
-        throw error(errc::unsupported_feature, "a system tree", path, found.taken->at.offset);
-    }
     auto const image = detail::damaged_image(broken, found.header, path);
     salvage_report report;
     report.newest = found.newest;
@@ -255,6 +283,7 @@ salvage_report salvage(Storage const& broken, std::string const& path, Medium me
         if (found.taken) {
             report.taken = {found.taken->record.commit_id};
             rebuild.take(*found.taken);
+            detail::take_tags(image, *found.taken, report);
         } else {
             rebuild.lose({{}, {}, 0, "no commit record is left", 0});
         }

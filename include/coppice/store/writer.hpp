@@ -101,11 +101,11 @@ template <storage::medium Medium> class writer {
         return *appender_;
     }
 
-    /// Makes a tree the newest state of the database once it is settled, and ends the turn. What
+    /// Makes trees the newest state of the database once it is settled, and ends the turn. What
     /// was deferred before it is in it, and becomes one commit with it, unless it is deferred too.
     /// @return how durable it is made: one that may not be deferred now is lazy
     /// @throws error: nothing changed, and the call may be repeated
-    [[nodiscard]] appended_commit<Medium> commit(tree_ref const& user, durability how,
+    [[nodiscard]] appended_commit<Medium> commit(tree_pair const& trees, durability how,
                                                  std::string note);
 
     /// Makes a commit of another copy of this file the newest: the bytes up to it lie at the same
@@ -158,7 +158,7 @@ template <storage::medium Medium> class writer {
     static void write_last(std::shared_ptr<store_type> const& owner) noexcept;
     [[nodiscard]] static std::optional<flusher::clock::duration> flush_overdue(
         std::shared_ptr<store_type> const& owner) noexcept;
-    [[nodiscard]] commit_record next_record(tree_ref const& user, std::string note) const;
+    [[nodiscard]] commit_record next_record(tree_pair const& trees, std::string note) const;
     [[nodiscard]] revision_ptr append_transaction(commit_record record, durability& how);
     [[nodiscard]] revision_ptr write_transaction(appender_type& to, commit_record record,
                                                  durability& how);
@@ -228,19 +228,19 @@ template <storage::medium Medium> void writer<Medium>::end_turn() noexcept {
 }
 
 template <storage::medium Medium>
-commit_record writer<Medium>::next_record(tree_ref const& user, std::string note) const {
-    return record_after(*tenure_->written(), *base_, tenure_->next_id(), owner_->now_us(), user,
+commit_record writer<Medium>::next_record(tree_pair const& trees, std::string note) const {
+    return record_after(*tenure_->written(), *base_, tenure_->next_id(), owner_->now_us(), trees,
                         std::move(note));
 }
 
 template <storage::medium Medium>
-appended_commit<Medium> writer<Medium>::commit(tree_ref const& user, durability how,
+appended_commit<Medium> writer<Medium>::commit(tree_pair const& trees, durability how,
                                                std::string note) {
     auto const defers = how == durability::deferred;
-    if (defers && may_defer()) return defer(next_record(user, std::move(note)));
+    if (defers && may_defer()) return defer(next_record(trees, std::move(note)));
     if (defers) how = durability::lazy;
     within().prepare_to_append(); // before the next record: the state that it builds on is prepared
-    auto state = append_transaction(next_record(user, std::move(note)), how);
+    auto state = append_transaction(next_record(trees, std::move(note)), how);
     end_turn();
     // From here on the outcome is unknown if anything fails.
     return {tenure_, std::move(state), how};
@@ -378,6 +378,7 @@ template <storage::medium Medium>
 revision_ptr writer<Medium>::write_transaction(appender_type& to, commit_record record,
                                                durability& how) {
     record.user = tree::relocate(to, record.user);
+    record.system = tree::relocate(to, record.system);
     auto const bytes_appended = to.end_offset() - to.begin_offset();
     // What went to the file early was not summed, so its sync must come before the slot.
     auto const is_large = bytes_appended > owner_->chosen().two_sync_above_bytes;

@@ -161,7 +161,7 @@ template <storage::medium Medium> class transaction_state {
         fold();
         store::appended_commit<Medium> result{nullptr, session_->base(), how};
         if (work_->user() != result.state->user()) {
-            result = session_->commit(work_->user(), how, std::move(note));
+            result = session_->commit({work_->user(), work_->system()}, how, std::move(note));
         } else if (how == durability::lazy) {
             session_->flush();
         } else if (how != durability::deferred) {

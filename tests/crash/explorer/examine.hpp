@@ -75,6 +75,7 @@ inline void open_and_commit(findings& into, expectation const& wanted,
         held = db.read();
         into.found = wanted.told.judge(*held, wanted.at, wanted.floor);
         must(db.check().clean(), "check() finds fault after opening");
+        wanted.told.judge_past(db, wanted.at);
     }
     {
         auto txn = db.write();

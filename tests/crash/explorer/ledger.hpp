@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -71,8 +72,11 @@ class ledger {
             if (at == 0) break;
         }
         promises_ = {{0, number, true}};
+        for (auto& each : names_) each.at = 0;
         damaged_ = false;
     }
+    /// A version has its number as a name, and was promised to keep it over a power cut.
+    void keep_name(std::size_t at, std::size_t number) { names_.push_back({at, number, true}); }
     /// From now on what is only in the cache may get lost without a power cut.
     void see_failed_sync() noexcept { damaged_ = true; }
 
@@ -111,6 +115,30 @@ class ledger {
         return number;
     }
 
+    /// Which version an old state is. @throws std::runtime_error where it is none
+    [[nodiscard]] std::size_t number_of(coppice::snapshot const& old) const { return find(old); }
+    /// What a database has of the past: every commit that it holds is a version as it was made, a
+    /// name is that of its version, and no promised one is missing.
+    void judge_past(coppice::testing::database const& db, std::size_t at) const {
+        for (auto const& commit : db.history()) {
+            auto const then = db.read(commit.id);
+            if (!then.contains(version_key)) continue;
+            auto const number = find(then);
+            must(versions_.at(number).begun_at <= at, "an old version that was not begun");
+            crash::must_be(then, versions_[number].state, "old version " + std::to_string(number));
+        }
+        std::set<std::string> names;
+        for (auto const& [name, commit] : db.tags()) {
+            auto const then = db.read(commit);
+            must(then.get(version_key) == name, "the tag " + name + " names another commit");
+            names.insert(name);
+        }
+        for (auto const& each : names_) {
+            must(each.at > at || names.contains(std::to_string(each.version)),
+                 "a promised tag is lost: " + std::to_string(each.version));
+        }
+    }
+
   private:
     static constexpr auto never = ~std::size_t{0};
 
@@ -131,6 +159,7 @@ class ledger {
 
     std::vector<version> versions_;
     std::vector<promise> promises_;
+    std::vector<promise> names_;
     bool damaged_ = false;
 };
 

@@ -123,14 +123,14 @@ int random(settings const& chosen) {
     std::printf(
         "  %llu commits, %llu groups of them, %llu deferred, %llu compactions with %llu "
         "commits meanwhile, %llu killed processes, %llu failed syncs, "
-        "%llu power cuts gone on from, %llu take-overs\n",
+        "%llu power cuts gone on from, %llu take-overs, %llu tags\n",
         static_cast<unsigned long long>(all.commits), static_cast<unsigned long long>(all.groups),
         static_cast<unsigned long long>(all.deferred),
         static_cast<unsigned long long>(all.compactions),
         static_cast<unsigned long long>(all.beside), static_cast<unsigned long long>(all.kills),
         static_cast<unsigned long long>(all.failed_syncs),
         static_cast<unsigned long long>(all.power_cuts),
-        static_cast<unsigned long long>(all.takeovers));
+        static_cast<unsigned long long>(all.takeovers), static_cast<unsigned long long>(all.names));
     return found.count() == 0 ? 0 : 1;
 }
 

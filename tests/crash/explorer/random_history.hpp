@@ -37,6 +37,7 @@ struct tally {
     std::uint64_t groups = 0;    ///< commits that share syncs
     std::uint64_t deferred = 0;  ///< commits that stayed in memory when they were made
     std::uint64_t takeovers = 0; ///< one process commits after another one
+    std::uint64_t names = 0;     ///< commits that got a name
 
     void add(tally const& other) noexcept {
         histories += other.histories;
@@ -49,6 +50,7 @@ struct tally {
         groups += other.groups;
         deferred += other.deferred;
         takeovers += other.takeovers;
+        names += other.names;
     }
 };
 
@@ -62,6 +64,7 @@ class random_history {
     random_history(std::uint64_t seed, std::uint64_t index, visitor visit)
         : pick_(choices::random(seed, index)),
           pick_deferred_(choices::random(~seed, index)),
+          pick_names_(choices::random(seed ^ 0x7461'6773U, index)),
           visit_(std::move(visit)),
           on_(disk_image{}, pick_.below(~std::uint64_t{0})) {
         choose_options();
@@ -101,6 +104,8 @@ class random_history {
         keys_ = 3 + pick_.below(12);
         // Choices of their own, so that a history without deferred commits stays what it was.
         may_defer_ = pick_deferred_.below(3) == 0;
+        may_name_ = pick_names_.below(3) == 0;
+        if (may_name_) chosen_.retention.commits = 1 + pick_names_.below(4);
         chosen_.flush = {0, 0, {}};
         if (!may_defer_) return;
         chosen_.flush.bytes = pick_deferred_.below(3) == 0 ? 20'000 : 1'000'000;
@@ -200,6 +205,10 @@ class random_history {
                 } else {
                     auto made = commit(opened(other));
                     settle(made);
+                    if (may_name_ && pick_names_.below(2) == 0) {
+                        // An older one waits for the compaction, and nobody here can.
+                        name_commit(opened(other), 0);
+                    }
                     if (other != who) flush(opened(other));
                     ++seen_.beside;
                 }
@@ -214,6 +223,7 @@ class random_history {
     void act(std::size_t who) {
         auto& db = opened(who);
         if (deferring_ == who && pick_deferred_.below(5) == 0) return flush(db);
+        if (may_name_ && pick_names_.below(4) == 0) name_commit(db, pick_names_.below(5));
         switch (pick_.below(12)) {
         case 0: {
             auto const number = newest(db);
@@ -244,6 +254,29 @@ class random_history {
     void note_deferring(database const& db, std::size_t who) {
         auto const defers = may_defer_ && db.stats().deferred_commits != 0;
         deferring_ = defers ? who : most_processes;
+    }
+
+    /// Gives a commit the number of its version as a name. @param back so many before the newest,
+    /// or the first one
+    void name_commit(database& db, std::uint64_t back) {
+        if (db.stats().deferred_commits != 0) flush(db);
+        auto const newest = db.write().view();
+        auto const newest_number = judged(newest);
+        auto state = newest.state();
+        for (; back > 0 && state->record().index > 0; --back) {
+            state = coppice::store::previous_state(*state);
+        }
+        coppice::snapshot const named(state);
+        if (!named.contains(version_key)) return;
+        auto const number = told_.number_of(named);
+        auto const is_newest = named.id() == newest.id();
+        auto const lazy = pick_names_.below(3) == 0;
+        static_cast<void>(db.tag(std::to_string(number),
+                                 is_newest ? coppice::commit_id{} : named.id(),
+                                 lazy ? durability::lazy : durability::sync));
+        ++seen_.names;
+        told_.keep_promise(done(), newest_number, !lazy);
+        if (!lazy) told_.keep_name(done(), number);
     }
 
     /// What is deferred is written then: as safe as what is lazy.
@@ -368,12 +401,14 @@ class random_history {
 
     choices pick_;
     choices pick_deferred_;
+    choices pick_names_;
     visitor visit_;
     machine on_;
     coppice::options chosen_;
     std::uint64_t processes_ = 1;
     std::uint64_t keys_ = 3;
     bool may_defer_ = false;
+    bool may_name_ = false;
     std::size_t deferring_ = most_processes; ///< who has commits in memory alone
     std::size_t newest_made_ = 0;            ///< the version of the newest of them
     disk start_;

@@ -11,7 +11,8 @@
 namespace tool {
 
 exit_code compact(arguments const& given) {
-    auto db = open_to_write(given, coppice::create::never);
+    coppice::database db(given.file,
+                         {.create = coppice::create::never, .retention = given.retention});
     auto const before = db.stats().file_bytes;
     {
         progress bar("compacting");

@@ -43,8 +43,8 @@ std::string end_of(coppice::commit_changes const& commit, bool json) {
 
 exit_code diff(arguments const& given) {
     auto const db = open_to_read(given);
-    auto const after = given.last ? db.read(coppice::commit_id{*given.last}) : db.read();
-    auto const before = db.read(coppice::commit_id{*given.first});
+    auto const after = given.last ? state_of(db, *given.last) : db.read();
+    auto const before = state_of(db, *given.first);
     auto const keys = range_of(given);
     output out;
     change_lines lines(given);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// tools/coppice/verbs/copying.cpp: backup, restore, branch.
+// tools/coppice/verbs/copying.cpp: backup, restore, branch, rollback.
 // Invariant: no file that is there is written over; what was not done to its end leaves nothing.
 
 #include "tools/coppice/identity_text.hpp"
@@ -57,5 +57,7 @@ exit_code branch(arguments const& given) {
     say(given.output + ": begins with commit " + to_text(made.read().identity()));
     return exit_code::done;
 }
+
+exit_code rollback(arguments const& given) { return branch(given); }
 
 } // namespace tool

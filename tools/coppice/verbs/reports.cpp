@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// tools/coppice/verbs/reports.cpp: stat, check, log; and what they share with others: times, bytes
-// in JSON.
+// tools/coppice/verbs/reports.cpp: stat, check, log, tag; and what they share with others: times,
+// bytes in JSON.
 
 #include "tools/coppice/output.hpp"
 #include "tools/coppice/text_form.hpp"
@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <limits>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -26,7 +27,16 @@ void print_line(std::string const& line) {
     out.finish();
 }
 
-std::string json_of(coppice::commit_info const& commit) {
+/// The names that commits have.
+using names_by_commit = std::multimap<std::uint64_t, std::string>;
+
+names_by_commit names_in(coppice::database const& db) {
+    names_by_commit result;
+    for (auto& [name, commit] : db.tags()) result.emplace(commit.value, name);
+    return result;
+}
+
+json json_of(coppice::commit_info const& commit, names_by_commit const& names) {
     json object;
     object["id"] = commit.id.value;
     object["time"] = iso_time(commit.time);
@@ -34,14 +44,25 @@ std::string json_of(coppice::commit_info const& commit) {
     object["bytes"] = commit.live_bytes;
     object["durable"] = commit.durable;
     add_bytes(object, "note", commit.note, false);
-    return object.dump();
+    auto const [first, last] = names.equal_range(commit.id.value);
+    for (auto at = first; at != last; ++at) {
+        json name;
+        add_bytes(name, "tag", at->second, false);
+        object["tags"].push_back(name);
+    }
+    return object;
 }
 
-std::string line_of(coppice::commit_info const& commit) {
+std::string line_of(coppice::commit_info const& commit, names_by_commit const& names) {
     auto line = std::to_string(commit.id.value) + '\t' + iso_time(commit.time) + '\t' +
                 std::to_string(commit.entries) + '\t' + std::to_string(commit.live_bytes) + '\t' +
                 (commit.durable ? "durable" : "lazy") + '\t';
     append_escaped(line, commit.note);
+    auto const [first, last] = names.equal_range(commit.id.value);
+    for (auto at = first; at != last; ++at) {
+        line += '\t';
+        append_escaped(line, at->second);
+    }
     return line;
 }
 
@@ -116,6 +137,7 @@ exit_code stat(arguments const& given) {
     object["file_bytes"] = figures.file_bytes;
     object["valid_bytes"] = figures.valid_bytes;
     object["live_bytes"] = figures.live_bytes;
+    object["retained_bytes"] = figures.retained_bytes;
     object["garbage_bytes"] = figures.garbage_bytes;
     object["unsynced_bytes"] = figures.unsynced_bytes;
     object["pinned_bytes"] = figures.pinned_bytes;
@@ -154,12 +176,42 @@ exit_code check(arguments const& given) {
 exit_code log(arguments const& given) {
     auto const db = open_to_read(given);
     auto const commits = given.until_time ? db.history(*given.until_time) : db.history();
+    auto const names = names_in(db);
     auto left = given.limit.value_or(std::numeric_limits<std::uint64_t>::max());
     output out;
     for (auto at = commits.begin(); left > 0 && at != commits.end(); ++at, --left) {
         auto const commit = *at;
         if (given.since_time && commit.time < *given.since_time) break; // the others are older
-        out.write((given.json ? json_of(commit) : line_of(commit)) + "\n");
+        out.write((given.json ? json_of(commit, names).dump() : line_of(commit, names)) + "\n");
+    }
+    out.finish();
+    return exit_code::done;
+}
+
+exit_code tag(arguments const& given) {
+    if (given.tag) {
+        auto db = open_to_write(given, coppice::create::never);
+        if (given.take_away) {
+            auto const was_there = db.untag(*given.tag, given.durability);
+            return was_there ? exit_code::done : exit_code::no;
+        }
+        auto const at = given.at ? state_of(db, *given.at).id() : coppice::commit_id{};
+        db.tag(*given.tag, at, given.durability);
+        return exit_code::done;
+    }
+    if (given.take_away || given.at || given.durability) {
+        throw failure(exit_code::usage, "the name of a tag is missing");
+    }
+    auto const db = open_to_read(given);
+    output out;
+    for (auto const& [name, commit] : db.tags()) {
+        json object;
+        add_bytes(object, "tag", name, false);
+        object["commit"] = commit.value;
+        std::string line;
+        append_escaped(line, name);
+        line += '\t' + std::to_string(commit.value);
+        out.write((given.json ? object.dump() : line) + "\n");
     }
     out.finish();
     return exit_code::done;

@@ -46,10 +46,22 @@ json json_of(coppice::lost_key const& lost) {
     return object;
 }
 
+json json_of(coppice::tagged_commit const& tagged) {
+    json object;
+    add_bytes(object, "tag", tagged.name, false);
+    object["commit"] = tagged.commit.value;
+    return object;
+}
+
 void tell_losses(coppice::salvage_report const& report) {
     for (auto const& lost : report.lost_ranges) say(line_of(lost));
     for (auto const& lost : report.lost_keys) {
         say("lost: the value of " + in_quotes(lost.key) + ": " + lost.reason);
+    }
+    for (auto const& each : report.tags) {
+        auto const number = std::to_string(each.commit.value);
+        say("the tag " + in_quotes(each.name) + " named commit " + number + ": --at " + number +
+            " saves it, if it is left");
     }
     if (report.taken.value < report.newest.value) {
         say("there is a trace of commit " + std::to_string(report.newest.value) +
@@ -63,7 +75,7 @@ void tell_losses(coppice::salvage_report const& report) {
 
 exit_code salvage(arguments const& given) {
     coppice::salvage_choice choice;
-    if (given.at) choice.at = coppice::commit_id{*given.at};
+    if (given.at) choice.at = coppice::commit_id{*given.at->number};
     choice.unconfirmed = given.unconfirmed;
     auto const report = coppice::salvage(given.file, given.output, choice);
     json object;
@@ -74,12 +86,16 @@ exit_code salvage(arguments const& given) {
     object["slot_holds"] = report.slot_holds;
     object["entries"] = report.entries;
     object["unconfirmed_entries"] = report.unconfirmed_entries;
+    object["tags_lost"] = report.tags_lost;
     if (given.json) {
         object["lost_ranges"] = json::array();
         for (auto const& lost : report.lost_ranges) object["lost_ranges"].push_back(json_of(lost));
         object["lost_keys"] = json::array();
         for (auto const& lost : report.lost_keys) object["lost_keys"].push_back(json_of(lost));
+        object["tags"] = json::array();
+        for (auto const& each : report.tags) object["tags"].push_back(json_of(each));
     } else {
+        object["tags"] = report.tags.size();
         object["lost_ranges"] = report.lost_ranges.size();
         object["lost_keys"] = report.lost_keys.size();
         tell_losses(report);
