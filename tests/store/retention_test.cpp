@@ -76,9 +76,10 @@ struct notebook {
         held = kept;
     }
     template <typename Database> void must_agree(Database& db) const {
-        for (auto const& [id, state] : states) {
+        for (auto const& each : states) {
+            auto const id = each.first;
             if (held.contains(id)) {
-                REQUIRE((proving::content_of(db.read(commit_id{id})) == state));
+                REQUIRE((proving::content_of(db.read(commit_id{id})) == each.second));
             } else {
                 REQUIRE(kind_of([&] { static_cast<void>(db.read(commit_id{id})); }) ==
                         errc::history_gone);
