@@ -3,6 +3,7 @@
 // coppice/coppice.hpp: the umbrella. Include this one.
 // Owns: nothing. Four nouns: database, snapshot, transaction, cursor.
 
+#include <coppice/await.hpp>
 #include <coppice/database.hpp>
 #include <coppice/diff.hpp>
 #include <coppice/feed.hpp>

@@ -304,12 +304,15 @@ template <storage::medium Medium> class basic_database {
     /// The options it was opened with.
     [[nodiscard]] options const& chosen() const { return open().chosen(); }
 
-    /// Ends the handle, idempotent. What is deferred is written, and what was written ahead is cut
-    /// off where no one else is writing. A transaction that is open goes on; what was deferred
-    /// before it is written when it ends.
+    /// Ends the handle, idempotent. Pending commits that were left to its thread are settled and
+    /// told; what is deferred is written, and what was written ahead is cut off where no one else
+    /// is writing. A transaction that is open goes on; what was deferred before it is written when
+    /// it ends.
     void close() noexcept {
+        if (!store_) return;
+        detail::finish_settlements(*std::shared_ptr(store_));
         auto const store = std::exchange(store_, nullptr);
-        if (!store) return;
+        if (!store) return; // a callback has closed it
         housekeeper_.reset();
         store::writer<Medium>::close(store);
         tell(store->chosen().events, &events::on_close, store->path());

@@ -165,7 +165,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
     /// @return the id of the commit, or of the newest one if there was nothing to commit
     /// @throws error; the transaction stays open, except after errc::sync_failed
     commit_id commit(std::optional<durability> how, std::string note = {}) {
-        return detail::settle(*owner_, append(how, std::move(note)));
+        return detail::settle(*owner_, append(how, std::move(note), false));
     }
     commit_id commit() { return commit(std::nullopt); }
     /// Appends the changes and ends the transaction, but does not wait for the device: another one
@@ -173,7 +173,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
     /// errors as for `commit`, whose second half is `pending_commit::wait`.
     [[nodiscard]] pending_commit commit_async(std::optional<durability> how = {},
                                               std::string note = {}) {
-        return pending_commit(owner_, append(how, std::move(note)));
+        return pending_commit(owner_, append(how, std::move(note), true));
     }
     /// Ends the transaction; nothing happened. A finished one is left as it is.
     void rollback() noexcept {
@@ -184,11 +184,11 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
 
   private:
     [[nodiscard]] store::appended_commit<Medium> append(std::optional<durability> how,
-                                                        std::string note) {
+                                                        std::string note, bool keeps) {
         open();
         auto const& chosen = owner_->chosen();
         try {
-            return state_->commit(how.value_or(chosen.durability), std::move(note));
+            return state_->commit(how.value_or(chosen.durability), std::move(note), keeps);
         } catch (error const& e) {
             if (e.kind() == errc::sync_failed) state_->rollback();
             tell(chosen.events, &events::on_error, e);

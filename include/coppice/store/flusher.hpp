@@ -2,10 +2,10 @@
 #pragma once
 // coppice/store/flusher.hpp: a thread that does one thing when its time has come.
 // Owns: the thread, from `start` to `stop`, and the time it waits for.
-// Invariant: the work is called by that thread alone, with no lock held, and never after `stop` has
-//   returned. In a fork the thread is the parent's: only `abandon` may be called there, and what
-//   the thread shares with its owner is never destroyed, since destroying what is waited on may
-//   wait.
+// Invariant: the work is called by that thread alone, with no lock held, and not begun after `stop`
+//   has returned. In a fork the thread is the parent's: only `abandon` may be called there, and
+//   what the thread shares with its owner is never destroyed, since destroying what is waited on
+//   may wait.
 
 #include <coppice/version.hpp>
 
@@ -49,7 +49,8 @@ class flusher {
         shared_->due = due;
     }
 
-    /// Ends the thread, and waits for what it does. Again: does nothing.
+    /// Ends the thread, and waits for what it does. Again: does nothing. Called by the work itself
+    /// it does not wait: the thread ends when that returns.
     void stop() noexcept {
         if (!shared_) return; // abandoned
         std::unique_ptr<std::thread> ended;
@@ -59,7 +60,12 @@ class flusher {
             ended = std::move(thread_);
             shared_->wake.notify_one();
         }
-        if (ended) ended->join();
+        if (!ended) return;
+        if (ended->get_id() == std::this_thread::get_id()) {
+            ended->detach();
+        } else {
+            ended->join();
+        }
     }
 
     /// For a fork, which has no such thread: forgets it, and touches no lock. Nothing but the end

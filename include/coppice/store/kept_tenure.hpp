@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// coppice/store/kept_tenure.hpp: what a handle keeps while commits are deferred.
-// Owns: the tenure, so that nobody else commits meanwhile, the thread that flushes in time, and
-//   the word that the handle is going away.
+// coppice/store/kept_tenure.hpp: what a handle keeps while commits are deferred or pending.
+// Owns: the tenure, so that nobody else commits meanwhile, the thread that flushes in time, the one
+//   that waits for pending commits, and the word that the handle is going away.
 // Invariant: the tenure is kept exactly while something is deferred in it. It holds the handle that
 //   keeps it, so whoever closes a handle ends that circle.
 
 #include <coppice/store/flusher.hpp>
+#include <coppice/store/settler.hpp>
 #include <coppice/version.hpp>
 
 #include <atomic>
@@ -29,6 +30,8 @@ template <typename Tenure> class kept_tenure {
     [[nodiscard]] bool has_deferred() const noexcept { return has_deferred_; }
     /// Who writes them when nobody else does.
     [[nodiscard]] flusher& flushes() noexcept { return flusher_; }
+    /// Who waits for pending commits that were left to it.
+    [[nodiscard]] settler& settlements() noexcept { return settler_; }
 
     /// From now on nothing is deferred, since the handle that would write it is going away.
     void set_closing() noexcept { closing_ = true; }
@@ -39,6 +42,7 @@ template <typename Tenure> class kept_tenure {
     std::atomic<bool> has_deferred_{false};
     std::atomic<bool> closing_{false};
     flusher flusher_;
+    settler settler_;
 };
 
 } // namespace coppice::inline COPPICE_ABI::store

@@ -113,6 +113,11 @@ template <storage::medium Medium> class tenure {
         guard_type guard(mutex_);
         settle(guard, state.record().commit_id, how);
     }
+    /// Is there nothing to wait for? Also after a failure, which `settle` throws.
+    [[nodiscard]] bool is_settled(revision const& state, durability how) {
+        guard_type const guard(mutex_);
+        return poisoned_ || is_settled(state.record().commit_id, how);
+    }
     /// The newest commit that is known to have reached the device; 0 where that is not known yet.
     [[nodiscard]] std::uint64_t durable_id() {
         guard_type const guard(mutex_);
@@ -127,6 +132,13 @@ template <storage::medium Medium> class tenure {
     void hold_open(int by) noexcept { holders_.fetch_add(by, std::memory_order_relaxed); }
     [[nodiscard]] bool is_held_open() const noexcept {
         return holders_.load(std::memory_order_relaxed) != 0;
+    }
+    /// Those of them who have left it to the handle's thread, and may wait for what they like.
+    void leave_open(int by) noexcept { left_open_.fetch_add(by, std::memory_order_relaxed); }
+    /// Would one of them wait for itself where it waited for the end of the tenure?
+    [[nodiscard]] bool binds_a_thread() const noexcept {
+        return holders_.load(std::memory_order_relaxed) !=
+               left_open_.load(std::memory_order_relaxed);
     }
 
   private:
@@ -145,6 +157,10 @@ template <storage::medium Medium> class tenure {
     void prepare(guard_type const& guard, bool look);
     void settle(guard_type& guard, std::uint64_t id, durability how);
     void make_newest(guard_type& guard, batch const& what);
+    /// The slot of a leader that still waits for the device is not yet to be seen.
+    [[nodiscard]] bool is_settled(std::uint64_t id, durability how) const noexcept {
+        return id <= (how == durability::lazy ? shown_id_ : slots_.durable().commit_id);
+    }
     /// Where one may write behind what ends there. With padding no block is shared, also with what
     /// was not padded itself.
     [[nodiscard]] std::uint64_t behind(std::uint64_t end_offset) const noexcept {
@@ -173,6 +189,7 @@ template <storage::medium Medium> class tenure {
 
     std::shared_ptr<store_type> owner_;
     std::atomic<int> holders_{0};
+    std::atomic<int> left_open_{0};
 
     // Of those who have the turn.
     file_type file_;
@@ -275,11 +292,7 @@ void tenure<Medium>::defer(revision_ptr const& state, std::shared_ptr<tree::aren
 
 template <storage::medium Medium>
 void tenure<Medium>::settle(guard_type& guard, std::uint64_t id, durability how) {
-    // The slot of a leader that still waits for the device is not yet to be seen.
-    auto const is_settled = [&] {
-        return id <= (how == durability::lazy ? shown_id_ : slots_.durable().commit_id);
-    };
-    while (!is_settled()) {
+    while (!is_settled(id, how)) {
         require_sound();
         if (leading_) {
             changed_.wait(guard);

@@ -9,6 +9,7 @@
 
 #include <coppice/error.hpp>
 #include <coppice/storage/concepts.hpp>
+#include <coppice/store/appended_commit.hpp>
 #include <coppice/store/appender.hpp>
 #include <coppice/store/next_record.hpp>
 #include <coppice/store/store.hpp>
@@ -29,18 +30,6 @@
 #include <utility>
 
 namespace coppice::inline COPPICE_ABI::store {
-
-/// A commit whose bytes are appended, and which is still to be settled. It keeps the tenure.
-template <storage::medium Medium> struct appended_commit {
-    std::shared_ptr<tenure<Medium>> within;
-    revision_ptr state;
-    durability how{};
-
-    /// Waits until the commit has what it was promised. @throws errc::sync_failed
-    void settle() const {
-        if (how != durability::deferred) within->settle(*state, how);
-    }
-};
 
 /// The right to append, held from construction to commit or destruction.
 template <storage::medium Medium> class writer {
@@ -103,10 +92,11 @@ template <storage::medium Medium> class writer {
 
     /// Makes trees the newest state of the database once it is settled, and ends the turn. What
     /// was deferred before it is in it, and becomes one commit with it, unless it is deferred too.
+    /// @param keeps is the tenure to be held open from before the turn ends? (`hold_open`)
     /// @return how durable it is made: one that may not be deferred now is lazy
     /// @throws error: nothing changed, and the call may be repeated
     [[nodiscard]] appended_commit<Medium> commit(tree_pair const& trees, durability how,
-                                                 std::string note);
+                                                 std::string note, bool keeps = false);
 
     /// Makes a commit of another copy of this file the newest: the bytes up to it lie at the same
     /// places there. Two syncs.
@@ -126,8 +116,7 @@ template <storage::medium Medium> class writer {
         within().sync();
     }
 
-    /// The same of what is committed so far, at the end of the turn: other threads of this handle
-    /// go on meanwhile.
+    /// The same of what is committed so far, after the turn: other threads go on meanwhile.
     void sync_beside() {
         append_deferred(durability::sync);
         auto const state = within().newest();
@@ -151,9 +140,9 @@ template <storage::medium Medium> class writer {
     explicit writer(std::shared_ptr<store_type> owner) : owner_(std::move(owner)) {}
 
     [[nodiscard]] bool enter(storage::deadline until);
-    void end_turn() noexcept;
+    void end_turn(bool keeps = false) noexcept;
     [[nodiscard]] bool may_defer();
-    [[nodiscard]] appended_commit<Medium> defer(commit_record record);
+    [[nodiscard]] appended_commit<Medium> defer(commit_record record, bool keeps);
     bool append_deferred(durability how);
     static void write_last(std::shared_ptr<store_type> const& owner) noexcept;
     [[nodiscard]] static std::optional<flusher::clock::duration> flush_overdue(
@@ -213,11 +202,12 @@ template <storage::medium Medium> bool writer<Medium>::enter(storage::deadline u
     return true;
 }
 
-template <storage::medium Medium> void writer<Medium>::end_turn() noexcept {
+template <storage::medium Medium> void writer<Medium>::end_turn(bool keeps) noexcept {
     if (!std::exchange(has_turn_, false)) return;
     // In a fork neither lock nor turn is touched: they are the parent's.
     if (owner_->lock()->is_forked()) return;
     auto& kept = owner_->kept();
+    if (keeps) tenure_->hold_open(1); // whoever has the turn next may end what nobody holds open
     if (tenure_) {
         // Others may still be in it. Where nobody flushes, this thread would wait for itself.
         auto const nobody = kept.has_deferred() && owner_->chosen().flush.interval.count() == 0;
@@ -235,13 +225,13 @@ commit_record writer<Medium>::next_record(tree_pair const& trees, std::string no
 
 template <storage::medium Medium>
 appended_commit<Medium> writer<Medium>::commit(tree_pair const& trees, durability how,
-                                               std::string note) {
-    auto const defers = how == durability::deferred;
-    if (defers && may_defer()) return defer(next_record(trees, std::move(note)));
-    if (defers) how = durability::lazy;
+                                               std::string note, bool keeps) {
+    if (how == durability::deferred && may_defer())
+        return defer(next_record(trees, std::move(note)), keeps);
+    if (how == durability::deferred) how = durability::lazy;
     within().prepare_to_append(); // before the next record: the state that it builds on is prepared
     auto state = append_transaction(next_record(trees, std::move(note)), how);
-    end_turn();
+    end_turn(keeps);
     // From here on the outcome is unknown if anything fails.
     return {tenure_, std::move(state), how};
 }
@@ -255,7 +245,7 @@ template <storage::medium Medium> bool writer<Medium>::may_defer() {
 }
 
 template <storage::medium Medium>
-appended_commit<Medium> writer<Medium>::defer(commit_record record) {
+appended_commit<Medium> writer<Medium>::defer(commit_record record, bool keeps) {
     revision_ptr state(new revision(*tenure_->written(), std::move(record), memory()));
     auto const interval = owner_->chosen().flush.interval;
     auto const first = tenure_->deferred().empty() && interval.count() != 0;
@@ -270,7 +260,7 @@ appended_commit<Medium> writer<Medium>::defer(commit_record record) {
     kept.keep(tenure_);
     // Not before: who is woken early finds nothing to flush, and does not come again.
     if (first) kept.flushes().arm(flusher::clock::now() + interval);
-    end_turn();
+    end_turn(keeps);
     return {tenure_, std::move(state), durability::deferred};
 }
 
@@ -313,6 +303,7 @@ void writer<Medium>::close(std::shared_ptr<store_type> const& owner) noexcept {
     auto& kept = owner->kept();
     if (owner->lock() && owner->lock()->is_forked()) {
         kept.flushes().abandon();
+        kept.settlements().abandon();
         return kept.keep({});
     }
     kept.set_closing();

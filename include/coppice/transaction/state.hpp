@@ -151,7 +151,8 @@ template <storage::medium Medium> class transaction_state {
     }
 
     /// Appends the changes; where there are none, nothing is left to be settled.
-    store::appended_commit<Medium> commit(durability how, std::string note) {
+    /// @param keeps as for `writer::commit`
+    store::appended_commit<Medium> commit(durability how, std::string note, bool keeps) {
         if (note.size() > max_note_bytes) {
             throw error(errc::note_too_large, std::to_string(note.size()) + " bytes");
         }
@@ -161,7 +162,8 @@ template <storage::medium Medium> class transaction_state {
         fold();
         store::appended_commit<Medium> result{nullptr, session_->base(), how};
         if (work_->user() != result.state->user()) {
-            result = session_->commit({work_->user(), work_->system()}, how, std::move(note));
+            result =
+                session_->commit({work_->user(), work_->system()}, how, std::move(note), keeps);
         } else if (how == durability::lazy) {
             session_->flush();
         } else if (how != durability::deferred) {
