@@ -162,8 +162,8 @@ TEST_CASE("a small commit takes these system calls and no others", "[counted]") 
         CHECK(calls["getrandom"] <= commits / 32 + 1);
         CHECK(calls["getpid"] == 0);
         CHECK(calls["newfstatat"] + calls["fstatat64"] == 4 * commits); // lock file, file
-        CHECK(calls["fcntl"] == 3 * commits);                           // lock, is it ours, unlock
-        CHECK(calls["pread64"] == commits);                             // the slots
+        CHECK(calls["fcntl"] == 4 * commits); // lock, twice: is it ours, unlock
+        CHECK(calls["pread64"] == commits);   // the slots
         CHECK(calls["fdatasync"] == (how == "lazy" ? 0 : commits));
         // Transaction, slot and page twice; three times around a sync.
         CHECK(calls["pwrite64"] == (how == "lazy" ? 4 : 5) * commits);
