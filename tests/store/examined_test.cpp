@@ -78,7 +78,7 @@ TEST_CASE("a process that died between its slot and the page is noticed") {
     auto const died = on.machine.start_process();
     {
         testing::database other(died, proving::tiny());
-        on.machine.kill_after(2); // its transaction and its slot
+        on.machine.kill_after(3); // page, transaction and slot
         CHECK_THROWS_AS(several_writers::put(other, "c"), error);
     }
     CHECK(on.machine.deaths() == 1);

@@ -105,28 +105,7 @@ TEST_CASE("a failed sync marks nothing, and the slot before it stays the durable
     CHECK_THROWS_AS(on.sync(), error);
     CHECK(on.slots.durable() == before);
     CHECK_FALSE(on.slots.all_durable());
-    // Whoever comes next must not believe what is in the cache.
-    auto const page = format::load_live_page(on.lock->page());
-    REQUIRE(page.has_value());
-    CHECK(page->busy);
-    CHECK(page->mark_counter != on.slots.newest().counter);
-}
-
-TEST_CASE("busy is said before a sync and not again while it is") {
-    slot_bench on;
-    CHECK_FALSE(on.slots.busy());
-    on.slots.write_slot(on.next());
-    on.slots.write_page(false);
-    auto const said = *format::load_live_page(on.lock->page());
-    CHECK(on.slots.has_told(said, format::load_visible(on.lock->page())));
-    CHECK_FALSE(said.busy);
-    on.sync();
-    CHECK(on.slots.busy());
-    auto const marked = *format::load_live_page(on.lock->page());
-    CHECK(marked.busy);
-    // A busy page is nobody's last word.
-    CHECK_FALSE(on.slots.has_told(marked, format::load_visible(on.lock->page())));
-    CHECK_FALSE(on.slots.has_told(said, format::load_visible(on.lock->page())));
+    CHECK_FALSE(format::load_live_page(on.lock->page()).has_value());
 }
 
 TEST_CASE("what readers may see is told with the page") {

@@ -89,11 +89,9 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
         slots_.slots[index] = {slot_state::good, slot};
     }
 
-    /// One device sync: what is newest is durable from then on, and marked. Busy is said first,
-    /// since after a failed sync the cache is not what the device has.
+    /// One device sync: what is newest is durable from then on, and marked.
     /// @param guard is open while the device works. REQUIRES: nobody writes a slot meanwhile (R3)
     void sync(std::unique_lock<std::mutex>& guard) {
-        if (!page_.busy) write_page(true);
         {
             struct open_gate {
                 std::unique_lock<std::mutex>& guard;

@@ -76,16 +76,12 @@ template <storage::medium Medium> class tenure {
 
     /// What a writer owes to those before it, done before its own first byte (R4, R6, R8).
     void prepare() {
-        if (!prepared_) prepare(guard_type(mutex_), true);
-    }
-    /// The same, where `check_undisturbed` comes next: if nothing is owed, one look is enough.
-    void prepare_to_append() {
-        if (!prepared_) prepare(guard_type(mutex_), !resumed_);
+        if (!prepared_) prepare(guard_type(mutex_));
     }
     /// The same, where there is something to be made durable.
     void prepare_to_sync() {
         guard_type const guard(mutex_);
-        if (plan_.needed() || !slots_.all_durable()) prepare(guard, true);
+        if (plan_.needed() || !slots_.all_durable()) prepare(guard);
     }
     /// @throws errc::lock_lost unless the lock and the slots are still as this handle found or
     ///   wrote them
@@ -154,7 +150,7 @@ template <storage::medium Medium> class tenure {
 
     void examine();
     void lead(guard_type& guard, durability how);
-    void prepare(guard_type const& guard, bool look);
+    void prepare(guard_type const& guard);
     void settle(guard_type& guard, std::uint64_t id, durability how);
     void make_newest(guard_type& guard, batch const& what);
     /// The slot of a leader that still waits for the device is not yet to be seen.
@@ -227,16 +223,12 @@ template <storage::medium Medium> void tenure<Medium>::examine() {
     shown_id_ = newest_->record().commit_id;
 }
 
-/// Only a take-over makes the page busy: what is appended behind an idle one is in the cache before
-/// its slot is, so whoever finds that slot may believe it as long as no sync was tried.
-template <storage::medium Medium>
-void tenure<Medium>::prepare(guard_type const& /*held*/, bool look) {
+template <storage::medium Medium> void tenure<Medium>::prepare(guard_type const& /*held*/) {
     if (prepared_) return;
     auto& medium = owner_->medium();
-    auto const owes = plan_.needed() || !slots_.name_synced();
-    if (look || owes) owner_->lock()->check_held();
+    owner_->lock()->check_held();
     if (!resumed_) discard_leftover(medium);
-    if (owes) slots_.write_page(true);
+    slots_.write_page(true);
     critical([&] {
         if (!slots_.name_synced()) {
             medium.sync_name();
@@ -326,6 +318,7 @@ template <storage::medium Medium> void tenure<Medium>::lead(guard_type& guard, d
 template <storage::medium Medium>
 void tenure<Medium>::make_newest(guard_type& guard, batch const& what) {
     auto const& state = *what.state;
+    if (!slots_.busy()) slots_.write_page(true);
     if (state.at() != record_of(slots_.newest())) {
         auto slot = slots_.next_slot();
         name_record(slot, state.record(), state.at());

@@ -229,7 +229,7 @@ appended_commit<Medium> writer<Medium>::commit(tree_pair const& trees, durabilit
     if (how == durability::deferred && may_defer())
         return defer(next_record(trees, std::move(note)), keeps);
     if (how == durability::deferred) how = durability::lazy;
-    within().prepare_to_append(); // before the next record: the state that it builds on is prepared
+    within().prepare(); // before the next record: the state that it builds on is prepared
     auto state = append_transaction(next_record(trees, std::move(note)), how);
     end_turn(keeps);
     // From here on the outcome is unknown if anything fails.
@@ -268,7 +268,7 @@ appended_commit<Medium> writer<Medium>::defer(commit_record record, bool keeps) 
 template <storage::medium Medium> bool writer<Medium>::append_deferred(durability how) {
     auto const newest = within().deferred().newest();
     if (!newest) return false;
-    within().prepare_to_append();
+    within().prepare();
     base_ = append_transaction(newest->record(), how);
     appender_.reset(); // what follows begins behind it
     memory_.reset();

@@ -152,7 +152,7 @@ template <storage::medium Medium> class transaction_state {
 
     /// Appends the changes; where there are none, nothing is left to be settled.
     /// @param keeps as for `writer::commit`
-    store::appended_commit<Medium> commit(durability how, std::string note, bool keeps) {
+    store::appended_commit<Medium> commit(durability how, std::string note, bool keeps = false) {
         if (note.size() > max_note_bytes) {
             throw error(errc::note_too_large, std::to_string(note.size()) + " bytes");
         }

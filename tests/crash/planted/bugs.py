@@ -64,9 +64,9 @@ PROTOCOL = [
         (S + "tenure.hpp", "auto const durable_end = behind(slots_.durable().end_offset);",
          "auto const durable_end = behind(slots_.newest().end_offset);")),
     bug("mark_cleared", "S3: a take-over forgets which slot is durable",
-        (S + "tenure.hpp", "    if (owes) slots_.write_page(true);\n    critical([&] {",
+        (S + "tenure.hpp", "    slots_.write_page(true);\n    critical([&] {",
          "    slots_.forget_mark(plan_.marked);\n"
-         "    if (owes) slots_.write_page(true);\n    critical([&] {"),
+         "    slots_.write_page(true);\n    critical([&] {"),
         (S + "slot_keeper.hpp", "    /// Forgets a slot",
          "    void forget_mark(bool keep) {\n        if (!keep) page_.mark_counter = 0;\n    }\n"
          "    /// Forgets a slot")),
@@ -89,8 +89,6 @@ PROTOCOL = [
         (S + "takeover.hpp", "if (page->busy && i != found.index) break;", ""),
         (S + "examined.hpp", "page && !page->busy, owner.path()",
          "page.has_value(), owner.path()")),
-    bug("busy_not_said", "R6: a sync fails, and the page goes on saying that all is complete",
-        (S + "slot_keeper.hpp", "        if (!page_.busy) write_page(true);\n", "")),
     bug("last_look_believed", "R6, R7: what others have written since is not looked at",
         (S + "last_tenure.hpp", "owner_changes_ == lock.owner_changes() &&", "true ||")),
     bug("boot_ignored", "a live page of another boot is believed",
