@@ -202,6 +202,31 @@ TEST_CASE("with however few descriptors a call is done or refused, and leaves no
     must_hold(path, "most", "39");
 }
 
+// A process takes its name out of a lock file when it closes it; where that write fails the
+// descriptors stay open, since the name would keep others out. Those of a database were closed with
+// its next handle, but those of the lock of compactions, which handles do not open, never.
+TEST_CASE("what could not be closed is closed when anything else is") {
+    if (workbench::skip_forks()) return;
+    workbench::folder const here;
+    make(here / "a.db");
+    make(here / "b.db");
+    static_cast<void>(try_all([] { return std::signal(SIGXFSZ, SIG_IGN) != SIG_ERR; },
+                              {{[&] {
+                                    auto const before = descriptors();
+                                    std::optional<database> db(here / "a.db");
+                                    put(*db, "k", "w");
+                                    require(limit(RLIMIT_FSIZE, 0), "limits");
+                                    db.reset();
+                                    require(descriptors() != before,
+                                            "nothing stayed open: this tests nothing");
+                                    require(limit(RLIMIT_FSIZE, RLIM_INFINITY), "limits");
+                                    { database const other(here / "b.db"); }
+                                    require(descriptors() == before, "descriptors are left behind");
+                                },
+                                done}}));
+    must_hold(here / "a.db", "k", "w");
+}
+
 TEST_CASE("a program without standard streams never has a database in their place") {
     if (workbench::skip_forks()) return;
     workbench::folder const here;

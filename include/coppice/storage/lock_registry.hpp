@@ -205,7 +205,7 @@ class lock_registry {
     void detach(lock_entry& entry) noexcept {
         std::lock_guard const guard(mutex_);
         --entry.users_;
-        drop_if_unused(entry);
+        drop_unused();
     }
 
   private:
@@ -225,9 +225,10 @@ class lock_registry {
         return *entries_.back();
     }
 
-    void drop_if_unused(lock_entry& entry) noexcept {
-        if (entry.users_ != 0 || !entry.may_be_closed()) return;
-        std::erase_if(entries_, [&](auto const& each) { return each.get() == &entry; });
+    /// Also what could not be closed when its last user went, since a call of the system failed.
+    void drop_unused() noexcept {
+        std::erase_if(entries_,
+                      [](auto const& each) { return each->users_ == 0 && each->may_be_closed(); });
     }
 
     [[nodiscard]] static lock_entry& share(lock_entry& entry) noexcept {
@@ -283,7 +284,7 @@ inline lock_entry* lock_registry::adopt_for_writing(posix::descriptor file,
     try {
         entry->make_writable(std::move(file));
     } catch (...) {
-        drop_if_unused(*entry);
+        drop_unused();
         throw;
     }
     return entry;
@@ -311,7 +312,7 @@ inline lock_entry& lock_registry::add_reader(posix::descriptor file, std::string
     try {
         entry.map_page();
     } catch (...) {
-        drop_if_unused(entry);
+        drop_unused();
         throw;
     }
     return entry;

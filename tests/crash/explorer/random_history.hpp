@@ -271,9 +271,12 @@ class random_history {
         auto const number = told_.number_of(named);
         auto const is_newest = named.id() == newest.id();
         auto const lazy = pick_names_.below(3) == 0;
-        static_cast<void>(db.tag(std::to_string(number),
-                                 is_newest ? coppice::commit_id{} : named.id(),
-                                 lazy ? durability::lazy : durability::sync));
+        auto const id =
+            db.tag(std::to_string(number), is_newest ? coppice::commit_id{} : named.id(),
+                   lazy ? durability::lazy : durability::sync);
+        // Where the name was there already nothing is committed, and nobody is told of the commit
+        // before, whose process may have died before it told anybody: only a sync does that.
+        if (lazy && id == newest.id()) return;
         ++seen_.names;
         told_.keep_promise(done(), newest_number, !lazy);
         if (!lazy) told_.keep_name(done(), number);
