@@ -39,7 +39,8 @@ TEST_CASE("every bit of random numbers is one half of the time") {
     constexpr unsigned draws = 20000;
     for (unsigned i = 0; i < draws; ++i) {
         auto const bits = i % 2 == 0 ? stock.draw() : coppice::storage::random_bits();
-        for (unsigned bit = 0; bit < 64; ++bit) set[bit] += (bits >> bit) & 1U;
+        for (unsigned bit = 0; bit < 64; ++bit)
+            set[bit] += static_cast<unsigned>((bits >> bit) & 1U);
     }
     // Ten standard deviations: it happens once in 10^22 runs.
     for (auto const count : set) {
