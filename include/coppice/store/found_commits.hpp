@@ -124,7 +124,7 @@ template <readable Storage>
                                                     std::vector<superblock> const& slots) {
     auto record = read_record(storage, at);
     if (!record || record->commit_id > format::max_counter) return {};
-    auto const ends_there = [&](tree_ref const& tree) {
+    auto const ends_there = [&](format::tree_ref const& tree) {
         return !tree.root.node.is_null() && tree.root.node.end_offset() == at.offset;
     };
     auto const named = std::any_of(slots.begin(), slots.end(),
