@@ -14,6 +14,7 @@ namespace coppice {
 struct commit_id {
     std::uint64_t value = 0; ///< the number; 0 names no commit
 
+    // NOLINTNEXTLINE(modernize-use-nullptr): clang-tidy 14 takes the 0 of a rewritten < for one.
     friend constexpr auto operator<=>(commit_id, commit_id) noexcept = default;
 };
 

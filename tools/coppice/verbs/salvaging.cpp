@@ -60,8 +60,9 @@ void tell_losses(coppice::salvage_report const& report) {
     }
     for (auto const& each : report.tags) {
         auto const number = std::to_string(each.commit.value);
-        say("the tag " + in_quotes(each.name) + " named commit " + number + ": --at " + number +
-            " saves it, if it is left");
+        std::string line = "the tag " + in_quotes(each.name) + " named commit ";
+        line.append(number).append(": --at ").append(number).append(" saves it, if it is left");
+        say(line);
     }
     if (report.taken.value < report.newest.value) {
         say("there is a trace of commit " + std::to_string(report.newest.value) +
