@@ -18,8 +18,9 @@ struct arguments {
     std::size_t repetitions = 3;
     std::vector<std::string> engines; ///< only built ones
     std::set<std::string> workloads;
-    std::filesystem::path folder; ///< scratch folders are made in it
-    std::filesystem::path json;   ///< empty: none
+    std::filesystem::path folder;  ///< scratch folders are made in it
+    std::string section = "table"; ///< what the tables are called in the file of `markdown`
+    std::filesystem::path json;    ///< empty: none
     std::filesystem::path markdown;
     std::filesystem::path svg;
     // Of a worker, which the program starts itself:

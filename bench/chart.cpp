@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 // bench/chart.cpp: the chart of the ratios, as SVG.
 // Each figure is a line: a bar for coppice from 1 (LMDB) to its ratio, a dot for each other engine,
-// on a logarithmic scale.
+// a stroke for the target, on a logarithmic scale.
 
 #include "bench/report.hpp"
+#include "bench/targets.hpp"
 
 #include <algorithm>
 #include <array>
@@ -64,7 +65,9 @@ template <typename... Numbers>
                        x, y - 4, dot_colours[i % dot_colours.size()], x + 9, y, others[i].c_str());
         x += 30 + 7.5 * static_cast<double>(others[i].size());
     }
-    return svg;
+    return svg + text_of("<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' stroke='black' "
+                         "stroke-width='2'/><text x='%.1f' y='%.1f'>target</text>\n",
+                         x, y - 11, x, y + 2, x + 9, y);
 }
 
 [[nodiscard]] std::string line_of(row const& of, double y, std::vector<std::string> const& others) {
@@ -73,16 +76,22 @@ template <typename... Numbers>
     if (auto const ours = of.ratios.find("coppice"); ours != of.ratios.end()) {
         auto const x = x_of(ours->second);
         svg +=
-            text_of("<rect x='%.1f' y='%.1f' width='%.1f' height='12' fill='%s'>"
+            text_of("<rect x='%.1f' y='%.1f' width='%.1f' height='12' rx='2' fill='%s'>"
                     "<title>coppice: %.2f</title></rect>\n",
                     std::min(x, x_of(1)), y - 6, std::abs(x - x_of(1)), bar_colour, ours->second);
         svg += text_of("<text x='%.1f' y='%.1f' fill='%s'>%.2f</text>\n",
                        label_width + plot_width + 10, y + 4, bar_colour, ours->second);
     }
+    if (auto const* const aim = target_of(of.what.name); aim != nullptr && aim->ratio > 0) {
+        auto const x = x_of(aim->ratio);
+        svg += text_of("<line x1='%.1f' y1='%.1f' x2='%.1f' y2='%.1f' stroke='black' "
+                       "stroke-width='2'><title>target: %.1f</title></line>\n",
+                       x, y - 9, x, y + 9, aim->ratio);
+    }
     for (std::size_t i = 0; i < others.size(); ++i) {
         auto const theirs = of.ratios.find(others[i]);
         if (theirs == of.ratios.end()) continue;
-        svg += text_of("<circle cx='%.1f' cy='%.1f' r='4' fill='%s' fill-opacity='0.85'>"
+        svg += text_of("<circle cx='%.1f' cy='%.1f' r='4' fill='%s' stroke='white'>"
                        "<title>%s: %.2f</title></circle>\n",
                        x_of(theirs->second), y, dot_colours[i % dot_colours.size()],
                        others[i].c_str(), theirs->second);

@@ -86,6 +86,8 @@ class engine {
     virtual std::unique_ptr<writer> make_writer() = 0;
     /// Makes all commits durable.
     virtual void sync() = 0;
+    /// How many bytes commits have appended so far; 0 for an engine that does not only append.
+    [[nodiscard]] virtual std::uint64_t appended_bytes() { return 0; }
     /// Has it commits that are kept in the memory of the process and written later?
     [[nodiscard]] virtual bool defers() const noexcept { return false; }
     /// Makes the store as small as the engine can. REQUIRES: no readers, no writers.
@@ -96,6 +98,8 @@ class engine {
 struct place {
     std::filesystem::path folder; ///< exists; the engine's files lie in it
     std::uint64_t data_bytes = 0; ///< about how many bytes of user data it will hold
+    bool compacts_itself = false; ///< by an engine that can be asked to
+    bool without_timers = false;  ///< nothing happens because time has passed, to count exactly
 
     /// A cache in which everything fits.
     [[nodiscard]] std::uint64_t cache_bytes() const noexcept {

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <iterator>
 #include <stdexcept>
 
 namespace {
@@ -69,18 +70,46 @@ void write_file(std::filesystem::path const& path, std::string const& text) {
     if (!(file << text).flush()) throw std::runtime_error("cannot write " + path.string());
 }
 
+/// The text of a file that has a place for the tables, with them there; else the tables alone. The
+/// place is between the comments <!-- SECTION --> and <!-- /SECTION -->.
+[[nodiscard]] std::string placed(arguments const& given, std::string const& tables) {
+    std::ifstream file(given.markdown, std::ios::binary);
+    std::string const whole{std::istreambuf_iterator<char>(file), {}};
+    auto const first = "<!-- " + given.section + " -->\n";
+    auto const begin = whole.find(first);
+    auto const end = whole.find("<!-- /" + given.section + " -->");
+    if (begin == std::string::npos || end == std::string::npos || end < begin) return tables;
+    return whole.substr(0, begin + first.size()) + "\n" + tables + "\n" + whole.substr(end);
+}
+
+/// What stands above the tables: what was measured, and the chart where there is one.
+[[nodiscard]] std::string head_of(arguments const& given, std::vector<sample> const& samples) {
+    auto text = std::to_string(given.pairs) + " pairs of " + std::to_string(bench::key_bytes) +
+                " + " + std::to_string(bench::value_bytes) + " bytes, " +
+                std::to_string(given.repetitions) + " repetitions\n\n";
+    if (given.section == "instructions" && given.repetitions > 1) {
+        char line[100];
+        std::snprintf(line, sizeof line, "Largest difference between the repetitions: %.2f %%\n\n",
+                      bench::largest_difference(samples));
+        text += line;
+    }
+    if (!given.svg.empty() && !given.markdown.empty()) {
+        auto const folder = std::filesystem::absolute(given.markdown).parent_path();
+        text += "![Ratios to LMDB](" +
+                std::filesystem::absolute(given.svg).lexically_relative(folder).generic_string() +
+                ")\n\n";
+    }
+    return text;
+}
+
 int run(arguments const& given) {
     for (auto const& engine : given.engines) static_cast<void>(bench::engine_named(engine));
     std::vector<sample> samples;
     auto const whole = run_all(given, samples);
     auto const rows = bench::rows_of(samples);
-    auto const title = std::to_string(given.pairs) + " pairs of " +
-                       std::to_string(bench::key_bytes) + " + " +
-                       std::to_string(bench::value_bytes) + " bytes, " +
-                       std::to_string(given.repetitions) + " repetitions\n\n";
-    auto const tables = title + bench::markdown_of(rows, given.engines);
+    auto const tables = head_of(given, samples) + bench::markdown_of(rows, given.engines);
     std::printf("%s", tables.c_str());
-    write_file(given.markdown, tables);
+    write_file(given.markdown, placed(given, tables));
     write_file(given.svg, bench::svg_of(rows, given.engines));
     write_file(given.json, nlohmann::json(samples).dump(1) + "\n");
     return whole ? 0 : 1;

@@ -31,6 +31,8 @@ bytes_written bytes_written::now() {
     return {number_in(path, "wchar:"), number_in(path, "write_bytes:")};
 }
 
+std::uint64_t bytes_read_from_device() { return number_in("/proc/self/io", "read_bytes:"); }
+
 memory_use memory_use::now() {
     constexpr auto path = "/proc/self/smaps_rollup";
     return {number_in(path, "Rss:"), number_in(path, "Anonymous:")};

@@ -50,6 +50,9 @@ struct bytes_written {
     }
 };
 
+/// What this process has read from the device so far, from /proc/self/io.
+[[nodiscard]] std::uint64_t bytes_read_from_device();
+
 /// What this process has in memory, from /proc/self/smaps_rollup.
 struct memory_use {
     std::uint64_t resident_kib = 0;

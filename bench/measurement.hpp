@@ -11,6 +11,10 @@
 
 namespace bench {
 
+/// What the names of figures of deferred commits contain. They are compared with the figure of the
+/// baseline whose name is the same without it.
+inline constexpr std::string_view deferred_mark = ", deferred";
+
 /// A figure of one run of one engine.
 struct measurement {
     std::string workload;         ///< W1 to W14, RP, RW, floors

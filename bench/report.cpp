@@ -4,6 +4,7 @@
 #include "bench/report.hpp"
 
 #include "bench/measure.hpp"
+#include "bench/targets.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -31,13 +32,27 @@ using figures = std::map<std::string, std::map<std::size_t, double>>;
     return ratios;
 }
 
-void summarise(row& to, figures const& from) {
+[[nodiscard]] double median_of(std::map<std::size_t, double> const& by_repetition) {
+    std::vector<double> all;
+    for (auto const& [repetition, value] : by_repetition) all.push_back(value);
+    return median(std::move(all));
+}
+
+/// The name of the figure whose baseline is compared with this one.
+[[nodiscard]] std::string compared_name(std::string name) {
+    if (auto const at = name.find(deferred_mark); at != std::string::npos) {
+        name.erase(at, deferred_mark.size());
+    }
+    return name;
+}
+
+/// @param compared the figures of the same name, or of commits without a sync
+void summarise(row& to, figures const& from, figures const& compared) {
+    auto const theirs = compared.find(baseline);
+    if (theirs != compared.end()) to.medians[baseline] = median_of(theirs->second);
     for (auto const& [engine, values] : from) {
-        std::vector<double> all;
-        for (auto const& [repetition, value] : values) all.push_back(value);
-        to.medians[engine] = median(std::move(all));
-        auto const theirs = from.find(baseline);
-        if (theirs == from.end()) continue;
+        to.medians[engine] = median_of(values);
+        if (theirs == compared.end()) continue;
         auto ratios = ratios_of(values, theirs->second, to.what.higher_is_better);
         if (!ratios.empty()) to.ratios[engine] = median(std::move(ratios));
     }
@@ -57,6 +72,13 @@ void summarise(row& to, figures const& from) {
                                std::string const& engine) {
     auto const at = values.find(engine);
     return at == values.end() ? "-" : short_number(at->second);
+}
+
+/// "2.50", or what the target is in words.
+[[nodiscard]] std::string target_cell(std::string const& name) {
+    auto const* const aim = target_of(name);
+    if (aim == nullptr) return "";
+    return aim->ratio > 0 ? short_number(aim->ratio) : std::string(aim->text);
 }
 
 [[nodiscard]] std::string line_of(std::vector<std::string> const& cells) {
@@ -83,6 +105,11 @@ void summarise(row& to, figures const& from) {
     std::vector<std::string> head = {"workload", "unit"};
     head.insert(head.end(), absolute.begin(), absolute.end());
     for (auto const& engine : relative) head.push_back(engine + " / " + baseline);
+    auto const with_targets =
+        std::any_of(rows.begin(), rows.end(),
+                    [](row const& one) { return target_of(one.what.name) != nullptr; }) &&
+        among(relative, "coppice");
+    if (with_targets) head.emplace_back("target of coppice");
     auto text = line_of(head) + line_of(std::vector<std::string>(head.size(), "---"));
     for (auto const& row : rows) {
         if (row.medians.contains(floor_name)) continue;
@@ -90,6 +117,7 @@ void summarise(row& to, figures const& from) {
             row.what.name, row.what.unit + (row.what.higher_is_better ? " ↑" : " ↓")};
         for (auto const& engine : absolute) cells.push_back(cell(row.medians, engine));
         for (auto const& engine : relative) cells.push_back(cell(row.ratios, engine));
+        if (with_targets) cells.push_back(target_cell(row.what.name));
         text += line_of(cells);
     }
     return text;
@@ -115,8 +143,29 @@ std::vector<row> rows_of(std::vector<sample> const& samples) {
         if (figures.empty()) rows.push_back({sample.of, {}, {}});
         figures[sample.engine][sample.repetition] = sample.of.value;
     }
-    for (auto& row : rows) summarise(row, by_name[row.what.name]);
+    for (auto& row : rows) {
+        summarise(row, by_name[row.what.name], by_name[compared_name(row.what.name)]);
+    }
+    // A workload's rows stand together, also where some of them came later.
+    std::map<std::string, std::size_t> first;
+    for (auto const& row : rows) first.emplace(row.what.workload, first.size());
+    std::stable_sort(rows.begin(), rows.end(), [&](row const& a, row const& b) {
+        return first[a.what.workload] < first[b.what.workload];
+    });
     return rows;
+}
+
+double largest_difference(std::vector<sample> const& samples) {
+    std::map<std::string, std::vector<double>> values;
+    for (auto const& sample : samples) {
+        values[sample.engine + sample.of.name].push_back(sample.of.value);
+    }
+    double largest = 0;
+    for (auto const& [name, all] : values) {
+        auto const [least, most] = std::minmax_element(all.begin(), all.end());
+        if (*most > 0) largest = std::max(largest, 100 * (*most - *least) / *most);
+    }
+    return largest;
 }
 
 std::string markdown_of(std::vector<row> const& rows, std::vector<std::string> const& engines) {

@@ -18,18 +18,21 @@ inline constexpr auto baseline = "lmdb";
 /// What stands for an engine in the figures of floors.
 inline constexpr auto floor_name = "floor";
 
-/// One figure of all engines.
+/// One figure of all engines. Where it is of deferred commits, the baseline's is that of its
+/// commits without a sync.
 struct row {
     measurement what;                      ///< its value does not count
     std::map<std::string, double> medians; ///< by engine
     std::map<std::string, double> ratios;  ///< to the baseline, where both have a figure
 };
 
-/// The rows in the order in which their figures came.
+/// The rows in the order in which their figures came, workload by workload.
 [[nodiscard]] std::vector<row> rows_of(std::vector<sample> const& samples);
 /// Tables of the engines and of the floors.
 [[nodiscard]] std::string markdown_of(std::vector<row> const& rows,
                                       std::vector<std::string> const& engines);
+/// By how much figures differ between the repetitions: the largest difference in percent.
+[[nodiscard]] double largest_difference(std::vector<sample> const& samples);
 /// A chart of the ratios of rates, one line for each figure, one mark for each engine.
 [[nodiscard]] std::string svg_of(std::vector<row> const& rows,
                                  std::vector<std::string> const& engines);

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSL-1.0
 # bench/**.cpp becomes bin/coppice_bench, with every engine that is installed; bench/space.cpp
-# becomes bin/coppice_space, and bench/micro.cpp bin/coppice_micro where Google Benchmark is.
+# becomes bin/coppice_space, bench/small_commits.cpp bin/coppice_small_commits, and bench/micro.cpp
+# bin/coppice_micro where Google Benchmark is.
 
 find_package(CLI11 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 
 file(GLOB_RECURSE sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/bench/*.cpp")
 list(REMOVE_ITEM sources "${PROJECT_SOURCE_DIR}/bench/micro.cpp"
-                         "${PROJECT_SOURCE_DIR}/bench/space.cpp")
+     "${PROJECT_SOURCE_DIR}/bench/space.cpp" "${PROJECT_SOURCE_DIR}/bench/small_commits.cpp")
 
 add_executable(coppice_bench)
 target_include_directories(coppice_bench PRIVATE "${PROJECT_SOURCE_DIR}")
@@ -52,6 +53,8 @@ else()
   target_compile_definitions(coppice_bench PRIVATE COPPICE_BENCH_ABSL=0)
 endif()
 
+add_executable(coppice_small_commits "${PROJECT_SOURCE_DIR}/bench/small_commits.cpp")
+target_link_libraries(coppice_small_commits PRIVATE coppice::dev)
 add_executable(coppice_space "${PROJECT_SOURCE_DIR}/bench/space.cpp"
                              "${PROJECT_SOURCE_DIR}/bench/data.cpp"
                              "${PROJECT_SOURCE_DIR}/bench/measure.cpp")

@@ -129,6 +129,29 @@ foreach(driver IN ITEMS fault_matrix random_kills full_disk power_cuts)
 endforeach()
 set_tests_properties(faults.fault_matrix PROPERTIES PROCESSORS 2)
 
+# A disk that remembers what file systems do to it, where there is libfuse.
+# The default run ends after half a minute: a busy machine may take seconds for each mount.
+add_custom_target(coppice_faults)
+add_dependencies(coppice_faults coppice_fault_worker)
+find_package(PkgConfig QUIET)
+if(PkgConfig_FOUND)
+  pkg_check_modules(fuse3 QUIET IMPORTED_TARGET fuse3)
+endif()
+if(fuse3_FOUND)
+  add_executable(coppice_block_log "${PROJECT_SOURCE_DIR}/tests/faults/block_log.cpp")
+  target_link_libraries(coppice_block_log PRIVATE coppice::dev PkgConfig::fuse3)
+  add_dependencies(coppice_faults coppice_block_log)
+endif()
+set(arguments --states 20 --commits 30 --only ext4 --minutes 0.5)
+if(COPPICE_SANITIZE)
+  set(arguments --skip "a sanitizer makes system calls and needs memory of its own")
+endif()
+add_test(NAME faults.block_states
+         COMMAND "${COPPICE_PYTHON}" -B "${PROJECT_SOURCE_DIR}/tests/faults/block_states.py"
+                 "$<TARGET_FILE:coppice_fault_worker>"
+                 "$<TARGET_FILE_DIR:coppice_fault_worker>/coppice_block_log" ${arguments})
+set_tests_properties(faults.block_states PROPERTIES LABELS faults TIMEOUT ${COPPICE_TEST_TIMEOUT})
+
 # ---- tests of the source tree ----------------------------------------------------------------
 
 set(tidy_test "${PROJECT_SOURCE_DIR}/tests/tidy_test.py")

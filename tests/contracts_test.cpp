@@ -69,7 +69,7 @@ TEST_CASE("media model their concepts and views of nodes are small values") {
     STATIC_REQUIRE(std::is_trivially_copyable_v<format::leaf_view>);
     STATIC_REQUIRE(std::is_trivially_copyable_v<format::inner_view>);
     STATIC_REQUIRE(sizeof(format::node_ref) == 16);
-    STATIC_REQUIRE(sizeof(format::subtree) == 32);
+    STATIC_REQUIRE(sizeof(format::subtree) == 48);
 }
 
 TEST_CASE("the parts of the format have the sizes that docs/format.md gives them") {
@@ -88,7 +88,7 @@ TEST_CASE("the parts of the format have the sizes that docs/format.md gives them
     STATIC_REQUIRE(max_key_bytes == 65'535);
     STATIC_REQUIRE(max_value_bytes == (std::uint64_t{1} << 47U) - 1);
     STATIC_REQUIRE(max_note_bytes == 4096);
-    STATIC_REQUIRE(format::format_version == 0);
+    STATIC_REQUIRE(format::format_version == 1);
 }
 
 namespace {

@@ -42,6 +42,7 @@ FILE_FLOORS = {
     "await.hpp": 4,
     "transaction.hpp": 5,
     "database.hpp": 6,
+    "follower.hpp": 7,
     "coppice.hpp": 8,
     "testing.hpp": 8,
 }

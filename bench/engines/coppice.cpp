@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// bench/engines/coppice.cpp: coppice with default options; no-sync commits are lazy ones.
+// bench/engines/coppice.cpp: coppice with default options; no-sync commits are lazy ones. Where it
+// is to compact itself, it does when there is more garbage than live bytes.
 
 #include "bench/engines/engines.hpp"
 
@@ -11,10 +12,9 @@ namespace bench {
 
 namespace {
 
-class coppice_reader final : public reader {
+template <typename Database> class coppice_reader final : public reader {
   public:
-    explicit coppice_reader(coppice::database const& db)
-        : db_(db), now_(db.read()), at_(now_.cursor()) {}
+    explicit coppice_reader(Database const& db) : db_(db), now_(db.read()), at_(now_.cursor()) {}
 
     void refresh() override {
         now_ = db_.read();
@@ -41,14 +41,14 @@ class coppice_reader final : public reader {
     }
 
   private:
-    coppice::database const& db_;
+    Database const& db_;
     coppice::snapshot now_;
     coppice::cursor at_;
 };
 
-class coppice_writer final : public writer {
+template <typename Database> class coppice_writer final : public writer {
   public:
-    explicit coppice_writer(coppice::database& db) : db_(db) {}
+    explicit coppice_writer(Database& db) : db_(db) {}
 
     void begin(durability how) override {
         how_ = how == durability::durable    ? coppice::durability::sync
@@ -64,32 +64,49 @@ class coppice_writer final : public writer {
     }
 
   private:
-    coppice::database& db_;
+    Database& db_;
     coppice::durability how_{};
-    std::optional<coppice::transaction> txn_;
+    std::optional<typename Database::transaction> txn_;
 };
 
-class coppice_engine final : public engine {
+[[nodiscard]] coppice::options options_of(place const& where) {
+    coppice::options chosen;
+    if (where.compacts_itself) chosen.compaction.garbage_ratio = 1;
+    if (where.without_timers) chosen.flush.interval = {};
+    return chosen;
+}
+
+template <typename Database> class coppice_engine final : public engine {
   public:
-    explicit coppice_engine(place const& where) : db_(where.folder / "coppice.db") {}
+    template <typename... Place>
+    explicit coppice_engine(Place&&... at) : db_(std::forward<Place>(at)...) {}
 
     void bulk_load(std::span<pair const> sorted) override {
         db_.update([&](auto& txn) { txn.load(sorted); });
     }
-    std::unique_ptr<reader> make_reader() override { return std::make_unique<coppice_reader>(db_); }
-    std::unique_ptr<writer> make_writer() override { return std::make_unique<coppice_writer>(db_); }
+    std::unique_ptr<reader> make_reader() override {
+        return std::make_unique<coppice_reader<Database>>(db_);
+    }
+    std::unique_ptr<writer> make_writer() override {
+        return std::make_unique<coppice_writer<Database>>(db_);
+    }
+    [[nodiscard]] std::uint64_t appended_bytes() override { return db_.stats().valid_bytes; }
     [[nodiscard]] bool defers() const noexcept override { return true; }
     void sync() override { db_.sync(); }
     void compact() override { db_.compact(); }
 
   private:
-    coppice::database db_;
+    Database db_;
 };
 
 } // namespace
 
 std::unique_ptr<engine> open_coppice(place const& where) {
-    return std::make_unique<coppice_engine>(where);
+    return std::make_unique<coppice_engine<coppice::database>>(where.folder / "coppice.db",
+                                                               options_of(where));
+}
+std::unique_ptr<engine> open_coppice_in_memory() {
+    return std::make_unique<coppice_engine<coppice::memory_database>>();
 }
 
 } // namespace bench

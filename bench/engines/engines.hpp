@@ -11,6 +11,8 @@
 namespace bench {
 
 std::unique_ptr<engine> open_coppice(place const& where);
+/// A database that lives in memory alone.
+std::unique_ptr<engine> open_coppice_in_memory();
 std::unique_ptr<engine> open_lmdb(place const& where);
 std::unique_ptr<engine> open_lmdb_writemap(place const& where);
 std::unique_ptr<engine> open_sqlite(place const& where);

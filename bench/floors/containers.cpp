@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
-// bench/floors/containers.cpp: W2 and W5 to W8 on containers in memory, which promise nothing.
+// bench/floors/containers.cpp: W2 and W5 to W8 on containers in memory, which promise nothing, and
+// beside them on a coppice database in memory.
 
+#include "bench/engines/engines.hpp"
 #include "bench/measure.hpp"
 #include "bench/workloads/steps.hpp"
 #include "bench/workloads/workloads.hpp"
@@ -89,10 +91,7 @@ template <typename Container> class container_reader final : public reader {
     Container const& of_;
 };
 
-template <typename Container>
-void read_container(task& of, std::string const& name, Container const& full,
-                    data_set const& data) {
-    container_reader from(full);
+void read_floor(task& of, std::string const& name, reader& from, data_set const& data) {
     auto const count = static_cast<double>(data.pairs.size());
     auto const seeks = std::max<std::size_t>(1, data.pairs.size() / 50);
     of.out.rate("floors", name + ": get", "/s", count, get_all(from, data));
@@ -101,6 +100,35 @@ void read_container(task& of, std::string const& name, Container const& full,
     of.out.rate("floors", name + ": scan", "pairs/s", count, scan_all(from, data.expected()));
     of.out.rate("floors", name + ": seek + 100 next", "ranges/s", static_cast<double>(seeks),
                 seek_all(from, data, seeks));
+}
+
+template <typename Container>
+void read_container(task& of, std::string const& name, Container const& full,
+                    data_set const& data) {
+    container_reader from(full);
+    read_floor(of, name, from, data);
+}
+
+/// coppice as a container: with snapshots, in transactions of 1000.
+void run_coppice(task& of, data_set const& data) {
+    std::string const name = "coppice in memory";
+    auto const store = open_coppice_in_memory();
+    auto const order = shuffled_places(data.pairs.size(), 21);
+    {
+        auto const to = store->make_writer();
+        cpu_stopwatch const time;
+        in_transactions(*to, order.size(), pairs_per_transaction, durability::no_sync,
+                        [&](std::size_t i) {
+                            auto const& [k, v] = data.pairs[order[i]];
+                            to->put(k, v);
+                        });
+        of.out.rate("floors", name + ": random insert", "/s", static_cast<double>(order.size()),
+                    time.seconds());
+    }
+    auto const from = store->make_reader();
+    read_floor(of, name, *from, data);
+    of.out.rate("floors", name + ": get 16 at once", "/s", static_cast<double>(data.pairs.size()),
+                get_many(*from, data));
 }
 
 template <typename Map> void run_map(task& of, std::string const& name, data_set const& data) {
@@ -125,6 +153,7 @@ void run_containers(task& of) {
     run_map<absl::btree_map<key, value>>(of, "absl::btree_map", data);
 #endif
     read_container(of, "sorted array", sorted_array(data), data);
+    run_coppice(of, data);
 }
 
 } // namespace bench

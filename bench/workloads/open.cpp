@@ -2,13 +2,9 @@
 // bench/workloads/open.cpp: W11, opening a store in a process that has done nothing yet.
 // Another process makes the store; then this one opens it, with the page cache warm.
 
+#include "bench/child.hpp"
 #include "bench/workloads/steps.hpp"
 #include "bench/workloads/workloads.hpp"
-
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdio>
 
 namespace bench {
 
@@ -16,31 +12,17 @@ namespace {
 
 constexpr std::uint64_t seed = 11;
 
-/// Makes the store in a child process, which ends.
 void make_store(task const& of) {
-    auto const child = fork();
-    verify(child >= 0, "fork");
-    if (child == 0) {
-        int code = 0;
-        try {
-            auto const data = random_data(of.pairs, seed);
-            auto const store = of.open(data.bytes());
-            store->bulk_load(data.pairs);
-            verify(same_pairs(store->make_reader()->scan(), data.expected()), "the store of W11");
-        } catch (std::exception const& e) {
-            std::fprintf(stderr, "%s\n", e.what());
-            code = 1;
-        }
-        _exit(code);
-    }
-    int status = 0;
-    verify(waitpid(child, &status, 0) == child && status == 0, "the store of W11 was not made");
+    auto const data = random_data(of.pairs, seed);
+    auto const store = of.open(data.bytes());
+    store->bulk_load(data.pairs);
+    verify(same_pairs(store->make_reader()->scan(), data.expected()), "the store of W11");
 }
 
 } // namespace
 
 void run_open(task& of) {
-    make_store(of);
+    in_child("making the store of W11", [&] { make_store(of); });
     // The first key that was drawn, and it alone, without the memory for all the others.
     key_list const first(1, seed);
     auto const key = first.keys().front();

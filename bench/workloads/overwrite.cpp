@@ -9,9 +9,14 @@
 
 namespace bench {
 
-void run_overwrite(task& of) {
-    auto const data = random_data(std::max<std::size_t>(1, of.pairs / 10), 13);
-    auto const store = of.open(data.bytes());
+namespace {
+
+/// Deferred updates are those of a store that compacts itself, with which they belong together.
+/// @return has the engine deferred commits?
+bool overwrite(task const& of, data_set const& data, durability how) {
+    auto const store = of.engine->open({.folder = of.folder,
+                                        .data_bytes = data.bytes(),
+                                        .compacts_itself = how == durability::deferred});
     store->bulk_load(data.pairs);
 
     std::vector<std::uint64_t> newest(data.pairs.size());
@@ -21,20 +26,20 @@ void run_overwrite(task& of) {
     stopwatch const time;
     {
         auto const to = store->make_writer();
-        in_transactions(*to, of.pairs, pairs_per_transaction, durability::no_sync,
-                        [&](std::size_t i) {
-                            auto const place = random() % newest.size();
-                            auto const key = data.pairs[place].first;
-                            newest[place] = i + 1;
-                            to->put(key, values.make(key, i + 1));
-                        });
+        in_transactions(*to, of.pairs, pairs_per_transaction, how, [&](std::size_t i) {
+            auto const place = random() % newest.size();
+            auto const key = data.pairs[place].first;
+            newest[place] = i + 1;
+            to->put(key, values.make(key, i + 1));
+        });
     }
     store->sync();
     auto const seconds = time.seconds();
     auto const written = bytes_written::now() - before;
-    of.out.rate("W12", "W12 overwrite", "/s", static_cast<double>(of.pairs), seconds);
-    record_writing(of.out, "W12", "W12 overwrite", written, of.pairs * (key_bytes + value_bytes));
-    of.out.cost("W12", "W12 size", "x live bytes",
+    auto const name = "W12 overwrite" + mark_of(how);
+    of.out.rate("W12", name, "/s", static_cast<double>(of.pairs), seconds);
+    record_writing(of.out, "W12", name, written, of.pairs * (key_bytes + value_bytes));
+    of.out.cost("W12", "W12 size" + mark_of(how), "x live bytes",
                 static_cast<double>(folder_bytes(of.folder)) / static_cast<double>(data.bytes()));
 
     totals expected;
@@ -43,6 +48,15 @@ void run_overwrite(task& of) {
         expected.add(key, values.make(key, newest[i]));
     }
     verify(same_pairs(store->make_reader()->scan(), expected), "a scan after the updates");
+    return store->defers();
+}
+
+} // namespace
+
+void run_overwrite(task& of) {
+    auto const data = random_data(std::max<std::size_t>(1, of.pairs / 10), 13);
+    auto const defers = overwrite(of, data, durability::no_sync);
+    if (defers) overwrite(of.beside("deferred"), data, durability::deferred);
 }
 
 void run_large(task& of) {

@@ -20,15 +20,14 @@ template <typename Step> double warm_seconds(Step step) {
 
 } // namespace
 
-double insert_shuffled(engine& store, data_set const& data) {
+double insert_shuffled(engine& store, data_set const& data, durability how) {
     auto const order = shuffled_places(data.pairs.size(), 21);
     auto const to = store.make_writer();
     stopwatch const time;
-    in_transactions(*to, order.size(), pairs_per_transaction, durability::no_sync,
-                    [&](std::size_t i) {
-                        auto const& [key, value] = data.pairs[order[i]];
-                        to->put(key, value);
-                    });
+    in_transactions(*to, order.size(), pairs_per_transaction, how, [&](std::size_t i) {
+        auto const& [key, value] = data.pairs[order[i]];
+        to->put(key, value);
+    });
     store.sync();
     return time.seconds();
 }

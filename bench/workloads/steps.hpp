@@ -37,8 +37,13 @@ void in_transactions(writer& to, std::size_t count, std::size_t size, durability
     }
 }
 
+/// What the name of a figure ends in.
+[[nodiscard]] inline std::string mark_of(durability how) {
+    return std::string(how == durability::deferred ? deferred_mark : "");
+}
+
 /// Inserts all pairs in random order, without syncs, to one durable end. @return seconds
-double insert_shuffled(engine& store, data_set const& data);
+double insert_shuffled(engine& store, data_set const& data, durability how = durability::no_sync);
 /// Tells how much was written, in multiples of the user's bytes.
 void record_writing(recorder& out, std::string_view workload, std::string const& name,
                     bytes_written const& written, std::uint64_t user_bytes);

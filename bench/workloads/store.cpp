@@ -62,6 +62,21 @@ void delete_half(task& of, engine& store, data_set const& data) {
     verify(same_pairs(store.make_reader()->scan(), left), "a scan after the compaction");
 }
 
+/// W2 in an empty store.
+std::unique_ptr<engine> insert_all(task& of, data_set const& data, durability how) {
+    auto store = of.open(data.bytes());
+    auto const before = bytes_written::now();
+    auto const seconds = insert_shuffled(*store, data, how);
+    auto const written = bytes_written::now() - before;
+    if (!of.wants("W2")) return store;
+    auto const name = "W2 random insert" + mark_of(how);
+    of.out.rate("W2", name, "/s", static_cast<double>(of.pairs), seconds);
+    record_writing(of.out, "W2", name, written, data.bytes());
+    of.out.cost("W2", "W2 size" + mark_of(how), "MiB",
+                static_cast<double>(folder_bytes(of.folder)) / mebibyte);
+    return store;
+}
+
 } // namespace
 
 void run_bulk(task& of) {
@@ -80,18 +95,15 @@ void run_bulk(task& of) {
 
 void run_store(task& of) {
     auto const data = random_data(of.pairs, 11);
-    auto const store = of.open(data.bytes());
-    auto const before = bytes_written::now();
-    auto const seconds = insert_shuffled(*store, data);
-    auto const written = bytes_written::now() - before;
-    if (of.wants("W2")) {
-        of.out.rate("W2", "W2 random insert", "/s", static_cast<double>(of.pairs), seconds);
-        record_writing(of.out, "W2", "W2 random insert", written, data.bytes());
-        of.out.cost("W2", "W2 size", "MiB",
-                    static_cast<double>(folder_bytes(of.folder)) / mebibyte);
-    }
+    auto store = insert_all(of, data, durability::no_sync);
     read_warm(of, *store, data);
     if (of.wants("W10")) delete_half(of, *store, data);
+    if (!of.wants("W2") || !store->defers()) return;
+    store.reset();
+    auto beside = of.beside("deferred");
+    store = insert_all(beside, data, durability::deferred);
+    verify(same_pairs(store->make_reader()->scan(), data.expected()),
+           "a scan of what was deferred");
 }
 
 } // namespace bench

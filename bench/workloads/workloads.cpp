@@ -24,7 +24,12 @@ constexpr std::array<names, 1> packages = {"RP"};
 constexpr std::array<names, 1> words = {"RW"};
 constexpr std::array<names, 1> floors = {"floors"};
 
-constexpr std::array<group, 14> groups = {{
+constexpr std::array<names, 1> growth = {"growth"};
+constexpr std::array<names, 1> fairness = {"fairness"};
+constexpr std::array<names, 1> instructions = {"instructions"};
+constexpr std::array<names, 0> counted = {}; // valgrind runs it, no one else
+
+constexpr std::array<group, 18> groups = {{
     {"bulk", bulk, run_bulk},
     {"store", store, run_store},
     {"durable", durable, run_durable},
@@ -39,6 +44,10 @@ constexpr std::array<group, 14> groups = {{
     {"device", floors, run_device, false},
     {"memory", floors, run_memory, false},
     {"containers", floors, run_containers, false},
+    {"growth", growth, run_growth},
+    {"fairness", fairness, run_fairness},
+    {"instructions", instructions, run_instructions},
+    {"counted", counted, run_counted},
 }};
 
 } // namespace

@@ -27,11 +27,16 @@ struct task {
     std::set<std::string> workloads;      ///< which of the group are wanted
     recorder& out;
 
+    /// The same in a folder of its own inside of this one.
+    [[nodiscard]] task beside(std::string_view name) const {
+        std::filesystem::create_directories(folder / name);
+        return {engine, folder / name, pairs, workloads, out};
+    }
     [[nodiscard]] bool wants(std::string_view workload) const {
         return workloads.contains(std::string(workload));
     }
     [[nodiscard]] std::unique_ptr<bench::engine> open(std::uint64_t data_bytes) const {
-        return engine->open({folder, data_bytes});
+        return engine->open({.folder = folder, .data_bytes = data_bytes});
     }
 };
 
@@ -59,5 +64,10 @@ void run_words(task& of);      ///< RW
 void run_device(task& of);     ///< floors of the device
 void run_memory(task& of);     ///< floors of memory
 void run_containers(task& of); ///< floors of containers in memory
+
+void run_growth(task& of);       ///< what size costs: powers of ten up to `pairs`
+void run_fairness(task& of);     ///< two processes that write to one store
+void run_instructions(task& of); ///< starts the next one in valgrind, and reads what it counted
+void run_counted(task& of);      ///< the operations whose instructions are counted
 
 } // namespace bench

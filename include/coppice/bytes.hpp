@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/bytes.hpp: text at the door, bytes in the cellar, and the one order of keys.
-// Owns: `bytes`, the two conversions between text and bytes, `compare_keys`, `align8`.
+// Owns: `bytes`, the two conversions between text and bytes, `compare_keys`, `align8`, and the hint
+//   that bytes are read soon.
 // Invariant: the order of keys is memcmp over unsigned bytes, then length; nothing else in
 //   the library compares keys in another way.
 // Thread safety: pure functions. Allocates: nothing. Throws: nothing.
@@ -32,6 +33,12 @@ using mutable_bytes = std::span<std::byte>;
 /// `std::char_traits<char>::compare` is memcmp, so bytes above 0x7f order as unsigned.
 [[nodiscard]] inline int compare_keys(std::string_view a, std::string_view b) noexcept {
     return a.compare(b);
+}
+
+/// Asks the memory for a run of bytes that is read soon: only a hint. REQUIRES: they are there.
+inline void prefetch_lines(std::byte const* from, std::uint64_t size_bytes) noexcept {
+    constexpr std::uint64_t line_bytes = 64;
+    for (std::uint64_t at = 0; at < size_bytes; at += line_bytes) __builtin_prefetch(from + at);
 }
 
 /// The smallest multiple of 8 that is not below `size_bytes`. REQUIRES: no overflow.

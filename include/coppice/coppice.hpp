@@ -7,5 +7,6 @@
 #include <coppice/database.hpp>
 #include <coppice/diff.hpp>
 #include <coppice/feed.hpp>
+#include <coppice/follower.hpp>
 #include <coppice/salvage.hpp>
 #include <coppice/version.hpp>

@@ -68,6 +68,9 @@ struct node_sizes {
     std::uint32_t inner_bytes = 1024;        ///< 128 to 65,536
     std::uint32_t inline_value_bytes = 1024; ///< longer values lie out of line; at most a quarter
                                              ///< of `leaf_bytes`, which it is lowered to
+    /// Write small changes of a node as a patch beside it: a lone commit appends about a third, and
+    /// reading a tree full of patches takes a little longer. Compaction leaves none.
+    bool patches = true;
 };
 
 /// When a database compacts itself: in a thread of the process that writes, beside its writers.

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/pending_commit.hpp: a commit that was appended and has not yet got what it was promised.
-// Owns: the second half of a commit: waiting, or leaving that to a thread of the handle, and
-// telling
-//   events how it went.
+// Owns: the second half of a commit: waiting, or leaving that to a thread of the handle; and
+//   telling events how it went.
 // Invariant: it is settled at the latest when this object goes away. Until then nobody vouches for
 //   it: a crash may take it, together with all that came after it.
 // Thread safety: one thread at a time; different ones may be waited for at once.

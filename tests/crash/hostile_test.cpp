@@ -22,7 +22,7 @@ using forged::place;
 namespace format = coppice::format;
 
 damaged::sample const& sample() {
-    static auto const made = damaged::make_sample(60, {224, 160, 48});
+    static auto const made = damaged::make_sample(60, {224, 160, 48, false});
     return made;
 }
 
@@ -214,13 +214,13 @@ std::vector<lie> lies_about_the_commit() {
 }
 
 /// Tells each lie. @return how many of the files opened and were found clean
-std::size_t believe(std::vector<lie> const& lies) {
+std::size_t believe(std::vector<lie> const& lies, damaged::sample const& about = sample()) {
     std::size_t believed = 0;
     for (auto const& each : lies) {
-        auto file = sample().file;
+        auto file = about.file;
         each.tell(file);
         forged::fix_checksums(file);
-        CHECK(file != sample().file);
+        CHECK(file != about.file);
         auto const result = ask(file);
         if (result.opened && result.clean && !result.older) {
             ++believed;
@@ -241,6 +241,112 @@ TEST_CASE("computing the checksums of a sound file anew changes nothing") {
     CHECK(result.written);
 }
 
+namespace {
+
+damaged::sample const& patched_sample() {
+    static auto const made = damaged::make_sample(60, {512, 512, 48});
+    return made;
+}
+
+place first_patch(file_bytes const& file, char const* what) {
+    for (auto const& each : forged::reachable(file)) {
+        if (each.what == what) return each;
+    }
+    throw std::runtime_error("no such patch");
+}
+/// Where the fields of a leaf patch begin, and the arrays of an inner one.
+std::uint64_t leaf_patch_fields(file_bytes const& file, place const& at) {
+    return at.offset + 16 + 2 + 9 * forged::load<std::uint16_t>(file, at.offset + 2);
+}
+void add_to(file_bytes& file, std::uint64_t at, int by) {
+    forged::store(file, at, static_cast<std::uint16_t>(forged::load<std::uint16_t>(file, at) + by));
+}
+
+std::vector<lie> lies_about_patches() {
+    auto const leaf_patch = [](file_bytes const& f) { return first_patch(f, "leaf patch"); };
+    auto const inner_patch = [](file_bytes const& f) { return first_patch(f, "inner patch"); };
+    auto const totals = [=](file_bytes const& f) {
+        auto const at = inner_patch(f);
+        return at.offset + 24 + 20 * forged::load<std::uint16_t>(f, at.offset + 2);
+    };
+    return {
+        {"a leaf patch of a larger base",
+         [=](file_bytes& f) {
+             auto const at = leaf_patch(f);
+             add_to(f, at.offset + 10, 1);
+             add_to(f, leaf_patch_fields(f, at) + 6, 1);
+         }},
+        {"a leaf patch that counts one entry more",
+         [=](file_bytes& f) { add_to(f, leaf_patch_fields(f, leaf_patch(f)) + 6, 1); }},
+        {"a change of another entry",
+         [=](file_bytes& f) {
+             auto const at = leaf_patch_fields(f, leaf_patch(f)) + 8;
+             add_to(f, at, forged::load<std::uint16_t>(f, at) >= 2 ? -2 : 2);
+         }},
+        {"a changed key that is another",
+         [=](file_bytes& f) {
+             auto const at = leaf_patch(f);
+             auto const record = forged::load<std::uint16_t>(
+                 f, at.offset + 16 + 4 * forged::load<std::uint16_t>(f, at.offset + 2));
+             f[at.offset + record + 6] ^= std::byte{1};
+         }},
+        {"a head of a change",
+         [=](file_bytes& f) { f[leaf_patch(f).offset + 16] ^= std::byte{1}; }},
+        {"padding of a leaf patch",
+         [=](file_bytes& f) {
+             auto const at = leaf_patch(f);
+             f[at.offset + at.size - 1] ^= std::byte{1};
+         }},
+        {"an inner patch of a larger base",
+         [=](file_bytes& f) {
+             auto const at = inner_patch(f).offset;
+             add_to(f, at + 10, 1);
+             add_to(f, at + 22, 1);
+         }},
+        {"an inner patch that counts one child more",
+         [=](file_bytes& f) { add_to(f, inner_patch(f).offset + 22, 1); }},
+        {"a change of another child",
+         [=](file_bytes& f) {
+             auto const at = inner_patch(f).offset;
+             auto const places = at + 24 + 16 * forged::load<std::uint16_t>(f, at + 2);
+             add_to(f, places, forged::load<std::uint16_t>(f, places) >= 4 ? -4 : 4);
+         }},
+        {"a patch that is told as a node",
+         [=](file_bytes& f) {
+             auto const at = inner_patch(f).offset;
+             add_to(f, at + 24 + 16 * forged::load<std::uint16_t>(f, at + 2), 1);
+         }},
+        {"a patch that is a leaf",
+         [=](file_bytes& f) {
+             forged::store(f, inner_patch(f).offset + 24, hot_of(nth_part(f, "leaf", 0, 0)));
+         }},
+        {"totals with an entry more", [=](file_bytes& f) { add_to(f, totals(f), 1); }},
+        {"totals with more bytes",
+         [=](file_bytes& f) {
+             auto const count = forged::load<std::uint16_t>(f, inner_patch(f).offset + 2);
+             add_to(f, totals(f) + 6U * count, 8);
+         }},
+        {"a level of a patch that is its base's",
+         [=](file_bytes& f) { f[inner_patch(f).offset + 1] &= std::byte{0x7F}; }},
+        {"a root whose patch is that of a leaf",
+         [=](file_bytes& f) {
+             auto const record = forged::newest_record(f);
+             forged::store(f, record + 128, hot_of(leaf_patch(f)));
+         }},
+    };
+}
+
+} // namespace
+
+TEST_CASE("check() reports patches that contradict their bases") {
+    CHECK(believe(lies_about_patches(), patched_sample()) == 0);
+}
+TEST_CASE("computing the checksums of a sound file with patches anew changes nothing") {
+    auto file = patched_sample().file;
+    forged::fix_checksums(file);
+    CHECK(file == patched_sample().file);
+    CHECK(ask(file).clean);
+}
 TEST_CASE("check() reports children that cannot be") { CHECK(believe(lies_about_children()) == 0); }
 TEST_CASE("check() reports nodes that contradict themselves") {
     CHECK(believe(lies_about_nodes()) == 0);

@@ -83,16 +83,24 @@ void change(std::uint64_t number, Put const& put, Erase const& erase) {
     return found;
 }
 
+/// Makes the changes of a number in a transaction.
+inline void change_in(coppice::transaction& txn, std::uint64_t number) {
+    change(
+        number, [&](std::string const& key, std::string const& value) { txn.put(key, value); },
+        [&](char const* from, char const* to) { txn.erase(from, to); });
+}
+
 /// Commits the next number.
 inline void commit_number(coppice::database& db, std::uint64_t number, coppice::durability how) {
-    db.update(
-        [&](auto& txn) {
-            change(
-                number,
-                [&](std::string const& key, std::string const& value) { txn.put(key, value); },
-                [&](char const* from, char const* to) { txn.erase(from, to); });
-        },
-        how);
+    db.update([&](auto& txn) { change_in(txn, number); }, how);
+}
+
+/// Commits the next number, but for what waiting for it brings.
+[[nodiscard]] inline auto commit_pending(coppice::database& db, std::uint64_t number,
+                                         coppice::durability how) {
+    auto txn = db.write();
+    change_in(txn, number);
+    return txn.commit_async(how);
 }
 
 } // namespace faults

@@ -54,16 +54,18 @@ class Folder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
-def arguments(description, *more):
+def arguments(description, *more, programs=("worker",)):
     """The arguments of a driver: its own, given as (name, default, help), and those of all."""
     parser = argparse.ArgumentParser(description=description.partition("\n")[0])
-    parser.add_argument("worker", type=pathlib.Path)
+    for program in programs:
+        parser.add_argument(program, type=pathlib.Path)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--skip", default="", help="says this reason and does nothing")
     for name, default, text in more:
         parser.add_argument(name, type=type(default), default=default, help=text)
     chosen = parser.parse_args()
-    chosen.worker = chosen.worker.resolve()
+    for program in programs:
+        setattr(chosen, program, getattr(chosen, program).resolve())
     sys.stdout.reconfigure(line_buffering=True)
     if chosen.skip:
         skip(chosen.skip)

@@ -7,6 +7,7 @@
 //   coppice_fault_worker audit PATH LEAST MOST  is one whole commit of these there, and all well?
 //   coppice_fault_worker fill HOW PATH          commits until the disk is full, and when it is not
 //   coppice_fault_worker power PATH             commits until the power is cut
+//   coppice_fault_worker mixed PATH COMMITS     commits in every way, compacts, opens again
 //   coppice_fault_worker bank-... PATH ...      see bank_jobs.hpp
 
 #include "bank_jobs.hpp"
@@ -222,6 +223,44 @@ void commit_for_ever(fs::path const& path) {
     }
 }
 
+/// Commits in every way, compacts and opens again. What it calls acknowledged a power cut must not
+/// take back, so it says nothing of a lazy or a deferred commit before its sync.
+void commit_mixed(fs::path const& path, std::uint64_t commits) {
+    constexpr std::array ways{durability::sync, durability::lazy,     durability::sync,
+                              durability::lazy, durability::two_sync, durability::deferred};
+    auto chosen = faults::chosen();
+    chosen.flush.interval = {}; // without a thread: what is written when is the same each time
+    std::optional<database> db(std::in_place, path, chosen);
+    auto const acknowledge = [](std::uint64_t number) { say("ack " + std::to_string(number)); };
+    auto const attempt_to = [](std::uint64_t number) { say("try " + std::to_string(number)); };
+    for (std::uint64_t number = 1; number <= commits; ++number) {
+        attempt_to(number);
+        if (number % 7 == 0) { // two that are settled together, in three ways
+            auto const first = number % 2 == 0 ? durability::sync : durability::two_sync;
+            auto pending = faults::commit_pending(*db, number, first);
+            attempt_to(++number);
+            if (number % 3 == 0) {
+                faults::commit_number(*db, number, durability::lazy);
+                pending.wait();
+                acknowledge(number - 1);
+            } else {
+                faults::commit_pending(*db, number, durability::sync).wait();
+                acknowledge(number);
+            }
+        } else {
+            auto const how = ways.at(number % ways.size());
+            faults::commit_number(*db, number, how);
+            if (how == durability::sync || how == durability::two_sync) acknowledge(number);
+        }
+        if (number % 5 == 0) {
+            db->sync();
+            acknowledge(number);
+        }
+        if (number % 11 == 0 && !db->compact()) contradict("nobody was in the way of compacting");
+        if (number % 17 == 0) db.emplace(path, chosen);
+    }
+}
+
 /// Commits until that fails, and something once more, since nothing has changed; then, when there
 /// is space again, the same with the same handle.
 void fill_disk(std::string const& how, fs::path const& path) {
@@ -349,6 +388,8 @@ int run(std::vector<std::string> const& words) {
         fill_disk(words[1], words[2]);
     } else if (verb == "power") {
         commit_for_ever(words[1]);
+    } else if (verb == "mixed" && words.size() == 3) {
+        commit_mixed(words[1], std::stoull(words[2]));
     } else if (verb == "disturb" && words.size() == 3) {
         disturb(words[1], words[2]);
     } else if (verb == "audit" && words.size() == 4) {

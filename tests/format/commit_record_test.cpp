@@ -37,6 +37,11 @@ commit_record with_system_root() {
     return record;
 }
 
+commit_record with_patched_root(commit_record record) {
+    record.user.root.patch = node_ref::at(45056, 128, 79);
+    return record;
+}
+
 /// The record from a block of exactly its size.
 std::optional<commit_record> decoded(coppice::bytes image, std::uint64_t offset = record_offset) {
     std::vector<std::byte> const exact(image.begin(), image.end());
@@ -59,7 +64,8 @@ std::vector<std::uint64_t> textbook_jumps(std::size_t count) {
 } // namespace
 
 TEST_CASE("a commit record is what was encoded") {
-    for (auto const& record : {some_record(), with_system_root()}) {
+    for (auto const& record : {some_record(), with_system_root(), with_patched_root(some_record()),
+                               with_patched_root(with_system_root())}) {
         auto const image = format::encode(record);
         CHECK(image.size() == format::encoded_bytes(record));
         CHECK(image.size() % 8 == 0);
@@ -97,6 +103,31 @@ TEST_CASE("a commit record of random fields is what was encoded") {
         record.note = note;
         RC_ASSERT(decoded(format::encode(record)) == record);
     }));
+}
+
+TEST_CASE("the patch of a root lies between the root and the record") {
+    auto const sound = with_patched_root(some_record());
+    auto const image = format::encode(sound);
+    CHECK(format::load<std::uint16_t>(image.data() + 22) == 6);
+    CHECK(format::load<std::uint64_t>(image.data() + 128) == sound.user.root.patch.hot);
+    CHECK(format::load<std::uint64_t>(image.data() + 136) == 79);
+    CHECK(decoded(format::encode(sound)) == sound);
+    for (auto const wrong : {node_ref::at(40960 + 504, 128, 79), node_ref::at(40960, 512, 77),
+                             node_ref::at(record_offset - 64, 128, 79)}) {
+        auto record = sound;
+        record.user.root.patch = wrong;
+        CHECK_FALSE(decoded(format::encode(record)));
+    }
+    auto named_as_null = image; // flagged, but null
+    format::store(named_as_null.data() + 128, std::uint64_t{0});
+    format::store(named_as_null.data() + image.size() - 8,
+                  format::checksum(coppice::bytes{named_as_null}.first(image.size() - 8)));
+    CHECK_FALSE(decoded(named_as_null));
+    auto of_nothing = sound;
+    of_nothing.user.height = 0;
+    of_nothing.user.root.node = {};
+    of_nothing.user.root.entries = 0;
+    CHECK_FALSE(decoded(format::encode(of_nothing)));
 }
 
 TEST_CASE("the empty tree is a null root of height 0") {

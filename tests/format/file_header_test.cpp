@@ -71,7 +71,7 @@ TEST_CASE("the fields of a file header lie where the specification says") {
     CHECK(format::load<std::uint32_t>(block.data() + 48) == 8192);
     CHECK(format::load<std::uint32_t>(block.data() + 52) == 512);
     CHECK(format::load<std::uint32_t>(block.data() + 56) == 600);
-    CHECK(format::load<std::uint32_t>(block.data() + 60) == 0);
+    CHECK(format::load<std::uint32_t>(block.data() + 60) == 1);
 }
 
 TEST_CASE("every flipped bit of a file header is refused with the error that fits") {

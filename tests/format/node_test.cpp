@@ -68,16 +68,33 @@ TEST_CASE("the kinds of node say whether they are leaves and whether they are wi
     CHECK(header(node_kind::wide_inner).wide());
 }
 
-TEST_CASE("an unknown kind or a patch is refused by name") {
+TEST_CASE("an unknown kind is refused by name") {
     for (unsigned kind = 0; kind < 256; ++kind) {
-        if (kind >= 1 && kind <= 4) continue;
+        if (kind >= 1 && kind <= 6) continue;
         auto header = inner_header();
         header.kind = static_cast<node_kind>(kind);
         if (node_refusal(node_with(header)) != errc::unsupported_feature) FAIL("kind " << kind);
     }
-    auto header = inner_header();
-    header.patched = 1;
-    CHECK(node_refusal(node_with(header)) == errc::unsupported_feature);
+}
+
+TEST_CASE("a patch has the level of its base with the top bit set and nothing else has") {
+    for (unsigned kind = 1; kind <= 6; ++kind) {
+        for (unsigned level : {0U, 1U, 39U, 0x80U, 0x81U, 0xA7U}) {
+            auto header = inner_header();
+            header.kind = static_cast<node_kind>(kind);
+            header.level = static_cast<std::uint8_t>(level);
+            if (header.wide()) continue;
+            auto const leaf = (level & 0x7FU) == 0;
+            auto const patch = level >= 0x80U;
+            auto const fits =
+                header.kind == (patch  ? leaf ? node_kind::leaf_patch : node_kind::inner_patch
+                                : leaf ? node_kind::leaf
+                                       : node_kind::inner);
+            if (node_refusal(node_with(header)) != (fits ? errc{} : errc::corrupt)) {
+                FAIL("kind " << kind << " at level " << level);
+            }
+        }
+    }
 }
 
 TEST_CASE("a header that contradicts itself or its reference is damaged") {

@@ -107,6 +107,30 @@ TEST_CASE("a written inner node holds what was written, is checked, and is of th
     }));
 }
 
+TEST_CASE("an inner node names the patch of each child that has one") {
+    for (std::size_t count = 2; count < 300; count += 1 + count / 10) {
+        for (std::size_t const step : {1U, 2U, 3U, 63U, 64U, 65U}) {
+            std::vector<std::string> lows;
+            for (std::size_t i = 0; i < count; ++i) lows.push_back(std::to_string(1000 + i));
+            std::vector<format::inner_item> items;
+            for (std::size_t i = 0; i < count; ++i)
+                items.push_back({lows[i], node_block::child(i)});
+            std::size_t patched = 0;
+            for (std::size_t i = step - 1; i < count; i += step) {
+                items[i].child.patch = format::node_ref::at(800'000 + 64 * i, 64, i);
+                ++patched;
+            }
+            block node(format::inner_node_bytes(items));
+            format::write_inner(1, items, node.writable());
+            format::check_inner(node.all(), node_block::offset);
+            format::inner_view const inner(node.data());
+            REQUIRE(inner.patched() == patched);
+            for (std::size_t i = 0; i < count; ++i) REQUIRE(inner.child(i) == items[i].child);
+            for (std::size_t i = 0; i + 1 < count; ++i) REQUIRE(inner.separator(i) == lows[i + 1]);
+        }
+    }
+}
+
 TEST_CASE("the same items always give the same bytes, with nothing left of what was there") {
     std::vector<entry> const entries{
         {"a", "1", false}, {"b", node_block::reference_to(2000), true}, {"c", "", false}};

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
-// A database of format version 0 as it was once written, and what is in it.
+// A database of format version 1 as it was once written, and what is in it.
 //
-//   every-part-0.xxd   the file in hexadecimal; `xxd -r every-part-0.xxd a.db` makes it again. A
+//   every-part-1.xxd   the file in hexadecimal; `xxd -r every-part-1.xxd a.db` makes it again. A
 //                      value above 1 MiB and two nodes with keys of 64 KiB are in it, and nothing
 //                      in the format makes them smaller; being zeros, they take no line here
-//   every-part-0.dump  what `describe` below tells of it
+//   every-part-1.dump  what `describe` below tells of it
 //
 // When this is red, the library reads or writes another format than it did. If nobody meant that,
-// it is a bug, and every database out there is affected: find it. If it was meant (which version 0
-// allows, and later versions do not): change docs/format.md, make both files again with
+// it is a bug, and every database out there is affected: find it. These two files never change:
+// what is written from a later version on gets files of its own beside them, made with
 //   COPPICE_GOLDEN_FOLDER=tests/golden build/dev/bin/golden_tests "[.make-every-part]"
-// and say so in the commit. If only the text changed, look at each line that did.
+// If only the text changed, look at each line that did.
 
 #include <coppice/coppice.hpp>
 
@@ -131,13 +131,13 @@ void describe_slots(std::string const& file, std::ostream& out) {
 
 void describe_commit(store::revision const& state, std::ostream& out) {
     auto const& record = state.record();
-    out << "commit " << record.commit_id << ": at " << state.at().offset << ' '
-        << hex(state.at().checksum) << ", time " << record.time_us << ", begin "
-        << record.begin_offset << ", data " << (record.data_summed ? "" : "not summed ")
-        << hex(record.data_checksum) << ", index " << record.index << ", skip "
-        << record.skip.offset << ", height " << int{record.user.height} << ", "
-        << record.user.root.entries << " entries, " << record.user.root.bytes << " bytes, note "
-        << shown(record.note) << '\n';
+    out << "commit " << record.commit_id << (record.kept ? " (kept)" : "") << ": at "
+        << state.at().offset << ' ' << hex(state.at().checksum) << ", time " << record.time_us
+        << ", begin " << record.begin_offset << ", data "
+        << (record.data_summed ? "" : "not summed ") << hex(record.data_checksum) << ", index "
+        << record.index << ", skip " << record.skip.offset << ", height " << int{record.user.height}
+        << ", " << record.user.root.entries << " entries, " << record.user.root.bytes
+        << " bytes, note " << shown(record.note) << '\n';
 }
 
 void describe_content(snapshot const& state, std::ostream& out) {
@@ -166,6 +166,7 @@ std::string describe(fs::path const& path) {
         if (each.what != "extent") out << " of kind " << int{part[0]} << ", level " << each.level;
         out << ": at " << each.offset << '+' << each.size << ' ' << sum_of(part) << '\n';
     }
+    for (auto const& [name, id] : db.tags()) out << "tag '" << name << "': " << id.value << '\n';
     for (auto state = now.state(); state; state = store::previous_state(*state)) {
         describe_commit(*state, out);
         describe_content(snapshot(state), out);
@@ -198,7 +199,9 @@ void make(fs::path const& path) {
         txn.put("empty value", "");
         txn.put("out of line", proving::noise(300, 1));
     });
-    db.compact();
+    db.tag("first of all");
+    change_and_commit(db, "", durability::sync, [](auto& txn) { txn.put("a", "2"); });
+    db.compact(); // keeps what has a name, and the newest
     change_and_commit(db, "many", durability::sync, [](auto& txn) {
         for (unsigned i = 0; i < 24; ++i) txn.put(proving::numbered("k", i), std::to_string(i * i));
     });
@@ -212,6 +215,7 @@ void make(fs::path const& path) {
         value.back() = 'e';
         txn.put("large", value);
     });
+    db.tag("with a table");
     change_and_commit(db, "", durability::lazy,
                       [](auto& txn) { txn.erase(proving::numbered("k", 5), "k00000020"); });
     change_and_commit(db, "the note of a lazy commit \xc3\xa9", durability::lazy,
@@ -224,17 +228,17 @@ fs::path stored(std::string_view name) {
 
 /// The file, made again from its text.
 struct golden {
-    golden() { proving::write_text(path, from_xxd(proving::text_of(stored("every-part-0.xxd")))); }
+    golden() { proving::write_text(path, from_xxd(proving::text_of(stored("every-part-1.xxd")))); }
     workbench::folder dir;
     fs::path path = dir / "golden.db";
 };
 
 } // namespace
 
-TEST_CASE("a file of version 0 is read as it was written") {
+TEST_CASE("a file of version 1 is read as it was written") {
     golden const file;
     std::istringstream is(describe(file.path));
-    std::istringstream was(proving::text_of(stored("every-part-0.dump")));
+    std::istringstream was(proving::text_of(stored("every-part-1.dump")));
     std::string line_is;
     std::string line_was;
     while (std::getline(was, line_was)) {
@@ -242,13 +246,14 @@ TEST_CASE("a file of version 0 is read as it was written") {
         CHECK(line_is == line_was);
     }
     CHECK_FALSE(std::getline(is, line_is));
-    CHECK(to_xxd(proving::text_of(file.path)) == proving::text_of(stored("every-part-0.xxd")));
+    CHECK(to_xxd(proving::text_of(file.path)) == proving::text_of(stored("every-part-1.xxd")));
 }
 
 TEST_CASE("the file has every kind of node, values of each sort, and commits of each durability") {
-    auto const text = proving::text_of(stored("every-part-0.dump"));
+    auto const text = proving::text_of(stored("every-part-1.dump"));
     for (auto const* each : {"leaf of kind 1", "inner of kind 2", "leaf of kind 3",
-                             "inner of kind 4", "extent: ", "data not summed", "generation 2"}) {
+                             "inner of kind 4", "leaf patch of kind 5", "inner patch of kind 6",
+                             "extent: ", "data not summed", "generation 2"}) {
         CHECK(text.find(each) != std::string::npos);
     }
     golden const file;
@@ -261,19 +266,23 @@ TEST_CASE("the file has every kind of node, values of each sort, and commits of 
     CHECK(now.get("empty value") == "");
     auto const report = db.check();
     CHECK(report.clean());
-    CHECK(report.commits == 6);
+    CHECK(report.commits == 8);
     CHECK(db.stats().unsynced_bytes == 0); // nothing is known of another boot
 }
 
-TEST_CASE("the past of a file of version 0 is read through the public API") {
+TEST_CASE("the past of a file of version 1 is read through the public API") {
     golden const file;
     database const db(file.path, {.read_only = true});
     std::vector<std::string> notes;
     for (auto const& commit : db.history()) notes.push_back(commit.note);
-    CHECK(notes == std::vector<std::string>{"the note of a lazy commit \xc3\xa9", "",
-                                            "a value with a table", "wide nodes", "many",
+    CHECK(notes == std::vector<std::string>{"the note of a lazy commit \xc3\xa9", "", "",
+                                            "a value with a table", "wide nodes", "many", "",
                                             "before the compaction"});
-    auto const second = db.read(commit_id{2});
+    CHECK(db.tags() == std::vector<tagged_commit>{{"first of all", commit_id{2}},
+                                                  {"with a table", commit_id{7}}});
+    CHECK(db.read("with a table").size() == 31);
+    auto const second = db.read("first of all");
+    CHECK(second.id() == commit_id{2});
     CHECK(second.size() == 4);
     CHECK(second.get("a") == "1");
     CHECK(second.note() == "before the compaction");
@@ -281,7 +290,7 @@ TEST_CASE("the past of a file of version 0 is read through the public API") {
           std::chrono::system_clock::time_point(std::chrono::seconds(1'000'000'120)));
 }
 
-TEST_CASE("the first bytes of a file of version 0 are those that format.md describes") {
+TEST_CASE("the first bytes of a file of version 1 are those that format.md describes") {
     golden const made;
     auto const file = proving::text_of(made.path);
     REQUIRE(file.size() > format::data_begin_offset);
@@ -291,7 +300,7 @@ TEST_CASE("the first bytes of a file of version 0 are those that format.md descr
     CHECK(file.substr(4096, 8) == "coppslot");
     CHECK(file.substr(8192, 8) == "coppslot");
     auto const* const bytes_of = reinterpret_cast<std::byte const*>(file.data());
-    CHECK(format::load<std::uint32_t>(bytes_of + 16) == 0);
+    CHECK(format::load<std::uint32_t>(bytes_of + 16) == 1);
     CHECK(format::load<std::uint64_t>(bytes_of + 64) == format::checksum({bytes_of, 64}));
     for (std::size_t const slot : {4096U, 8192U}) {
         CHECK(format::load<std::uint64_t>(bytes_of + slot + 120) ==
@@ -301,7 +310,7 @@ TEST_CASE("the first bytes of a file of version 0 are those that format.md descr
     }
 }
 
-TEST_CASE("a file of version 0 is written on, and compacted") {
+TEST_CASE("a file of version 1 is written on, and compacted") {
     golden const file;
     database db(file.path, {.create = create::never});
     proving::content model;
@@ -316,7 +325,7 @@ TEST_CASE("a file of version 0 is written on, and compacted") {
     CHECK(before.size() + 1 == model.size());
 }
 
-TEST_CASE("every commit of a file of version 0 is saved without header and slots") {
+TEST_CASE("every commit of a file of version 1 is saved without header and slots") {
     golden const file;
     auto text = proving::text_of(file.path);
     std::vector<std::pair<std::uint64_t, proving::content>> states;
@@ -348,7 +357,7 @@ TEST_CASE("makes the files of every part anew", "[.make-every-part]") {
     REQUIRE(folder != nullptr);
     workbench::folder const dir;
     make(dir / "golden.db");
-    proving::write_text(fs::path(folder) / "every-part-0.xxd",
+    proving::write_text(fs::path(folder) / "every-part-1.xxd",
                         to_xxd(proving::text_of(dir / "golden.db")));
-    proving::write_text(fs::path(folder) / "every-part-0.dump", describe(dir / "golden.db"));
+    proving::write_text(fs::path(folder) / "every-part-1.dump", describe(dir / "golden.db"));
 }

@@ -348,7 +348,7 @@ TEST_CASE("a writer that is never behind does not keep a compaction from its end
         return add(done, all);
     };
     CHECK(db.compact({.progress = add_more}));
-    CHECK(reports <= 4);
+    CHECK(reports <= 6);
     proving::must_hold(db.read(), model);
 }
 
@@ -521,4 +521,52 @@ TEMPLATE_TEST_CASE("writers wait for a compaction once the file has become too l
     CHECK(refused == (limit ? reports - 1 : 0)); // the first report comes before the first look
     proving::must_hold(on->read(), model);
     CHECK(on->try_write());
+}
+
+TEMPLATE_TEST_CASE("a compaction that may write little at a time rests, and can be ended meanwhile",
+                   "", in_file, in_memory) {
+    test_database<TestType> on;
+    auto const model = proving::numbered_entries(60000);
+    on->update([&](auto& txn) { txn.load(model); });
+    compaction_hooks hooks;
+    hooks.bytes_per_second = 1;
+    std::map<std::uint64_t, unsigned> reports; // of each place
+    hooks.progress = [&](auto done, auto) { return ++reports[done] < 4; };
+    CHECK_FALSE(on->compact(hooks));
+    CHECK(reports.rbegin()->second == 4); // it stood there and asked
+    CHECK(reports.rbegin()->first < model.size());
+    CHECK(on->stats().generation == 1);
+    CHECK_FALSE(on.place().medium().companion());
+    // Once writers wait for it, it does not rest: this would take a year.
+    hooks.progress = {};
+    hooks.most_bytes = 1;
+    CHECK(on->compact(hooks));
+    proving::must_hold(on->read(), model);
+}
+
+TEST_CASE("a compaction writes no more than it may") {
+    constexpr std::uint64_t rate = 12U << 20U;  // a second
+    constexpr std::uint64_t slack = 6U << 20U;  // what is in the buffer, and between two looks
+    constexpr std::uint64_t entry_bytes = 1000; // of values alone
+    test_database<in_file> on;
+    on->update([&](auto& txn) {
+        for (unsigned i = 0; i < 10'000; ++i) {
+            txn.put(proving::numbered("k", i), proving::noise(entry_bytes, i));
+        }
+    });
+    compaction_hooks hooks;
+    hooks.bytes_per_second = rate;
+    auto const began = std::chrono::steady_clock::now();
+    unsigned too_fast = 0;
+    std::uint64_t most_done = 0;
+    hooks.progress = [&](std::uint64_t done, std::uint64_t) {
+        std::chrono::duration<double> const seconds = std::chrono::steady_clock::now() - began;
+        auto const written = static_cast<double>(done * entry_bytes);
+        if (written > static_cast<double>(slack) + rate * seconds.count()) ++too_fast;
+        most_done = std::max(most_done, done);
+        return true;
+    };
+    CHECK(on->compact(hooks));
+    CHECK(too_fast == 0);
+    CHECK(most_done == 10'000);
 }

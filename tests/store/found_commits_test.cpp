@@ -131,7 +131,7 @@ TEST_CASE(
     coppice::memory_database db(medium, proving::tiny());
     db.update([](auto& t) { t.load(proving::numbered_entries(50)); });
     db.tag("a");
-    auto const before = store::previous_state(*db.read().state());
+    auto const before = coppice::store::previous_state(*db.read().state());
     db.close();
     auto file = proving::bytes_of(*medium.open(coppice::storage::access::read_only));
     broken::zero(file, 0, 12288);

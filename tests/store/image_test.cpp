@@ -105,7 +105,14 @@ TEST_CASE("a node is handed out if place, size, checksum, shape and level are th
     // Nothing at all, with the checksum of nothing.
     auto const nothing = format::checksum(bytes{});
     CHECK(refused({root.hot & ~std::uint64_t{0x7FFFF}, nothing}, on.level()));
-    // The level is looked at each time, also of a node that was verified.
+    // Nor what is not mapped, whatever is said to be valid.
+    auto const beyond = node_ref::at(image.map.size_bytes / 8 * 8, 128, 0);
+    CHECK(kind_of([&] { static_cast<void>(image.node(beyond, 0, ~std::uint64_t{0})); }) ==
+          errc::corrupt);
+    // Place and level are looked at each time, also of a node that was verified.
+    CHECK(kind_of([&] {
+              static_cast<void>(image.node(root, on.level(), root.end_offset() - 8));
+          }) == errc::corrupt);
     CHECK(kind_of([&] { static_cast<void>(image.node(root, 0, on.limit())); }) == errc::corrupt);
 }
 
@@ -166,9 +173,13 @@ TEST_CASE("a part of a long value verifies its table and the pieces it touches, 
 TEST_CASE("asking for a node ahead touches nothing, whatever the reference names") {
     image_bench on("v");
     auto const image = on.fresh();
-    image.prefetch(on.root());
-    image.prefetch(node_ref::at(image.map.size_bytes, 128, 0));
-    image.prefetch(node_ref::at(format::max_file_bytes - 8, format::max_node_bytes, 0));
+    for (std::uint64_t const most_bytes : {0ULL, 1ULL, 384ULL, ~0ULL}) {
+        image.prefetch(on.root(), most_bytes);
+        image.prefetch(node_ref::at(image.map.size_bytes, 128, 0), most_bytes);
+        image.prefetch(node_ref::at(format::max_file_bytes - 8, format::max_node_bytes, 0),
+                       most_bytes);
+        image.prefetch({~std::uint64_t{0}, 0}, most_bytes);
+    }
     CHECK_FALSE(image.verified->contains(on.root().hot));
 }
 

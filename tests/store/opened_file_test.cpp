@@ -40,8 +40,10 @@ TEST_CASE("what is not a database is told apart from one that is damaged or of a
     CHECK(refusal(std::string(8192, '\0')) == errc::not_a_database);
     CHECK(refusal(header.substr(0, 4095)) == errc::corrupt);
     auto other = header;
-    other[16] = 1;
-    CHECK(refusal(other) == errc::unsupported_version);
+    for (char const version : {'\0', '\2'}) {
+        other[16] = version;
+        CHECK(refusal(other) == errc::unsupported_version);
+    }
     other = header;
     other[30] = static_cast<char>(other[30] + 1);
     CHECK(refusal(other) == errc::corrupt);

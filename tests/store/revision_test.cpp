@@ -47,7 +47,10 @@ TEST_CASE("what a transaction made of a base reads memory and file alike") {
     auto const node = memory->allocate_node(64);
     auto const ref = memory->seal_node(node);
     CHECK(work.node(ref, 0) == node.data());
-    for (auto const each : {ref, base->user().root.node}) work.prefetch(each); // a hint: no harm
+    for (auto const each : {ref, base->user().root.node}) {
+        work.prefetch(each, 8); // hints: no harm
+        work.prefetch(each, ~std::uint64_t{0});
+    }
     CHECK(work.at() == base->at());
     CHECK(&work.image() == &base->image());
 }

@@ -7,8 +7,8 @@
 #include <coppice/format/commit_record.hpp>
 #include <coppice/format/extent.hpp>
 #include <coppice/format/file_header.hpp>
-#include <coppice/format/inner.hpp>
-#include <coppice/format/leaf.hpp>
+#include <coppice/format/inner_patch.hpp>
+#include <coppice/format/leaf_patch.hpp>
 #include <coppice/format/superblock.hpp>
 
 #include <algorithm>
@@ -70,27 +70,37 @@ struct place {
 
 namespace detail {
 
-inline void collect(file_bytes const& file, std::uint64_t hot, unsigned level, place at,
+/// A node with all below it, and its patch, whose parent is told as the node.
+inline void collect(file_bytes const& file, format::node_pair const& pair, unsigned level, place at,
                     std::vector<place>& into) {
-    format::node_ref const ref{hot, 0};
-    at.offset = ref.offset();
-    at.size = ref.size_bytes();
+    at.offset = pair.base.offset();
+    at.size = pair.base.size_bytes();
     at.level = level;
     at.what = level == 0 ? "leaf" : "inner";
     into.push_back(at);
+    auto const* const base = file.data() + at.offset;
+    std::byte const* patch = nullptr;
+    if (pair.is_patched()) {
+        patch = file.data() + pair.patch.offset();
+        into.push_back({pair.patch.offset(), pair.patch.size_bytes(), at.what + " patch", at.offset,
+                        at.index, level});
+    }
     if (level > 0) {
-        format::inner_view const inner(file.data() + at.offset);
+        format::inner_node const inner(base, patch);
         for (std::size_t i = 0; i < inner.count(); ++i) {
-            collect(file, inner.node(i).hot, level - 1, {0, 0, {}, at.offset, i}, into);
+            collect(file, inner.pair(i), level - 1, {0, 0, {}, at.offset, i}, into);
         }
         return;
     }
-    format::leaf_view const leaf(file.data() + at.offset);
+    format::leaf_node const leaf(base, patch);
     for (std::size_t i = 0; i < leaf.count(); ++i) {
-        if (!leaf.value(i).out_of_line) continue;
-        auto const extent = leaf.value(i).extent();
+        auto const run = leaf.run(i);
+        auto const value = run.in.value(run.index);
+        if (!value.out_of_line) continue;
+        auto const owner = static_cast<std::uint64_t>(run.in.bytes() - file.data());
+        auto const extent = value.extent();
         auto const size = format::extent_table_bytes(extent.length_bytes) + extent.length_bytes;
-        into.push_back({extent.offset, size, "extent", at.offset, i});
+        into.push_back({extent.offset, size, "extent", owner, run.index});
     }
 }
 
@@ -105,11 +115,16 @@ inline void collect(file_bytes const& file, std::uint64_t hot, unsigned level, p
                               {record, load<std::uint16_t>(file, record + 4), "record"}};
     auto const height = std::to_integer<unsigned>(file[record + 6]);
     if (height > 0) {
-        detail::collect(file, load<std::uint64_t>(file, record + 32), height - 1, {}, result);
+        format::node_pair root{{load<std::uint64_t>(file, record + 32), 0}};
+        auto const flags = load<std::uint16_t>(file, record + 22);
+        if ((flags & 4U) != 0) {
+            root.patch.hot = load<std::uint64_t>(file, record + ((flags & 1U) != 0 ? 160 : 128));
+        }
+        detail::collect(file, root, height - 1, {}, result);
     }
     auto const system_height = std::to_integer<unsigned>(file[record + 7]);
     if (system_height > 0) {
-        auto const root = load<std::uint64_t>(file, record + 128);
+        format::node_pair const root{{load<std::uint64_t>(file, record + 128), 0}};
         detail::collect(file, root, system_height - 1, {}, result);
     }
     return result;
@@ -126,8 +141,12 @@ class fixer {
         for (unsigned i = 0; i < 2; ++i) gather(load<std::uint64_t>(file_, slot(i) + 24));
         for (auto const& [offset, sum] : records_) {
             fix_root(offset + 32);
-            auto const system = (load<std::uint16_t>(file_, offset + 22) & 1U) != 0;
-            if (system && size_of_record(offset) >= 176) fix_root(offset + 128);
+            auto const flags = load<std::uint16_t>(file_, offset + 22);
+            auto const system = (flags & 1U) != 0 && size_of_record(offset) >= 176;
+            auto const patch = offset + (system ? 160 : 128);
+            if (system) fix_root(offset + 128);
+            if ((flags & 4U) != 0 && size_of_record(offset) >= (system ? 192 : 152))
+                fix_root(patch);
         }
         for (auto& [offset, sum] : records_) sum = fix_record(offset);
         for (unsigned i = 0; i < 2; ++i) fix_slot(slot(i));
@@ -192,12 +211,14 @@ class fixer {
     void fix_below(format::node_ref ref, unsigned depth) {
         auto const node = part(file_, ref.offset(), ref.size_bytes());
         try {
-            if (node.size() > 1 && node[1] != std::byte{0}) {
-                format::check_inner(node, ref.offset());
+            format::check_node(node, ref.offset());
+            auto const level = std::to_integer<unsigned>(node[1]);
+            if ((level & ~format::patch_level_bit) == 0) {
+                fix_extents(ref);
+            } else if (level < format::patch_level_bit) {
                 fix_children(ref, depth);
             } else {
-                format::check_leaf(node, ref.offset());
-                fix_extents(ref);
+                fix_changed_children(ref, depth);
             }
         } catch (coppice::error const&) { // nobody will look for checksums inside it either
             return;
@@ -205,10 +226,20 @@ class fixer {
     }
     void fix_children(format::node_ref ref, unsigned depth) {
         format::inner_view const inner(file_.data() + ref.offset());
-        auto const sums = ref.offset() + format::node_header_bytes +
-                          format::inner_view::heads_bytes(inner.count()) + 8 * inner.count();
+        auto const sums = ref.offset() + inner.refs_begin() + 8 * inner.count();
+        auto const patch_sums = ref.offset() + inner.patch_refs_begin() + 8 * inner.patched();
+        std::size_t slot = 0;
         for (std::size_t i = 0; i < inner.count(); ++i) {
             store(file_, sums + 8 * i, fix_node(inner.node(i).hot, depth + 1));
+            auto const patch = inner.patch(i).hot;
+            if (patch != 0) store(file_, patch_sums + 8 * slot++, fix_node(patch, depth + 1));
+        }
+    }
+    void fix_changed_children(format::node_ref ref, unsigned depth) {
+        format::inner_patch_view const patch(file_.data() + ref.offset());
+        auto const sums = ref.offset() + format::inner_patch_view::fixed_bytes + 8 * patch.count();
+        for (std::size_t k = 0; k < patch.count(); ++k) {
+            store(file_, sums + 8 * k, fix_node(patch.node(k).hot, depth + 1));
         }
     }
     void fix_extents(format::node_ref ref) {

@@ -7,8 +7,7 @@
 #include <coppice/error.hpp>
 #include <coppice/format/checksum.hpp>
 #include <coppice/format/extent.hpp>
-#include <coppice/format/inner.hpp>
-#include <coppice/format/leaf.hpp>
+#include <coppice/format/inner_patch.hpp>
 #include <coppice/tree/relocate.hpp>
 
 #include <cstddef>
@@ -97,11 +96,7 @@ struct image_source {
         if (verify_checksums && coppice::format::checksum(whole) != ref.checksum) {
             throw error(errc::corrupt, "a node's checksum", {}, ref.offset());
         }
-        if (whole[1] == std::byte{0}) {
-            coppice::format::check_leaf(whole, ref.offset());
-        } else {
-            coppice::format::check_inner(whole, ref.offset());
-        }
+        coppice::format::check_node(whole, ref.offset());
         return copy;
     }
 };

@@ -27,6 +27,7 @@ TEST_CASE("a command line that makes no sense ends with 2") {
         {"put", bench.db(), "k", "v", "--durability", "hope"},
         {"put", bench.db(), "k", "v", "--wait", "-1"},
         {"compact", bench.db(), "--wait", "soon"},
+        {"compact", bench.db(), "--rate", "0"},
         {"put", bench.db(), "k", "v", "--note", std::string(4097, 'n')},
         {"put", bench.db(), std::string(65536, 'k'), "v"},
         {"scan", bench.db(), "--raw", "--json"},

@@ -207,7 +207,7 @@ std::vector<violation> const in_inner_nodes{
     {"one child", [](auto& p) { p.set(p.node(1), 2, std::uint16_t{1}); }, "fewer than two"},
     {"level", [](auto& p) { p.set(p.node(1), 1, std::uint8_t{2}); }, "wrong level"},
     {"a kind of leaf", [](auto& p) { p.set(p.node(1), 0, std::uint8_t{1}); }, "kind"},
-    {"a patch", [](auto& p) { p.set(p.node(1), 10, std::uint16_t{1}); }, "patched"},
+    {"a patch", [](auto& p) { p.set(p.node(1), 10, std::uint16_t{1}); }, "damaged node"},
     {"reserved bytes", [](auto& p) { p.set(p.node(1), 15, std::uint8_t{1}); }, "reserved"},
     {"a head", [](auto& p) { *p.at(p.node(2), 16) ^= std::byte{1}; }, "head of an inner node"},
     {"padding of the heads",

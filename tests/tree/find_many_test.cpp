@@ -5,6 +5,7 @@
 #include <memory_source.hpp>
 #include <rapidcheck.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,8 @@ struct told_source : grove::memory_source {
     mutable std::string calls;
     mutable std::vector<std::byte const*> expected;
 
-    void prefetch(coppice::format::node_ref ref) const {
+    void prefetch(coppice::format::node_ref ref, std::uint64_t most_bytes) const {
+        CHECK(most_bytes == tree::searched_bytes);
         calls += '+';
         expected.push_back(ref.memory());
     }

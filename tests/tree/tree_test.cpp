@@ -30,7 +30,7 @@ TEST_CASE("nothing changed is an equality of two trees") {
 }
 
 static_assert(std::is_trivially_copyable_v<tree::tree_ref>);
-static_assert(sizeof(tree::tree_ref) <= 40);
+static_assert(sizeof(tree::tree_ref) <= 56);
 static_assert(tree::node_source<grove::memory_source> && tree::node_source<grove::image_source>);
 static_assert(tree::node_sink<grove::counting_arena> && tree::node_sink<grove::image_sink>);
 static_assert(!tree::node_sink<grove::memory_source>);

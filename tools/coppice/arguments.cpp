@@ -114,7 +114,7 @@ constexpr std::string_view trace_footer = R"(
 Writes what rebuilds each commit that the file still holds: the oldest one as a load, each later one
 as the difference to the one before it, with its note and a hash of the whole state. How durable a
 commit was the file does not know: all are lazy unless --durability says otherwise, with a sync at
-the end. `coppice replay` carries it out.)";
+the end. Tags are left out. `coppice replay` carries it out.)";
 
 constexpr std::string_view replay_footer = R"(
 A trace is text, one operation a line. Keys, values and notes are "text" as scan escapes it, with "
@@ -126,7 +126,7 @@ for a quote, or x and hex digits:
                                 erase KEY, erase-range FROM TO, erase-from KEY, erase-prefix KEY,
                                 load and behind it ascending: pair KEY VALUE
   savepoint 0, rollback 0       the savepoints of a transaction have the numbers from 0 on
-  commit sync|lazy|two_sync [note TEXT] [hash 16-DIGITS], or: abort
+  commit sync|lazy|two_sync|deferred [note TEXT] [hash 16-DIGITS], or: abort
   compact, sync, reopen         between transactions
   end                           the last line
 A line that begins with # says something to people. abandon KEY SIZE, get KEY, view and hold change
@@ -349,6 +349,9 @@ void add_writing_verbs(CLI::App& all, arguments& to) {
                              "rewrites the database without its history, while others go on");
     add_retention(compact, to);
     add_wait(compact, to);
+    add(compact, "--rate", to.mib_per_second, "MIB",
+        "writes at most so many MiB a second, until writers wait for it")
+        ->check(CLI::Range(0.001, 1e6).description(""));
     compact.footer(std::string(compact_footer));
 
     auto& tag = add_verb(all, to, "tag", "names a commit, or prints the names");

@@ -41,6 +41,7 @@ struct arguments {
     std::optional<coppice::durability> durability;
     coppice::retention_policy retention;
     std::optional<double> wait_seconds;
+    std::optional<double> mib_per_second;
     std::string note;
     std::string input = "-";
     std::string output = "-";

@@ -10,10 +10,9 @@
 
 #include <coppice/error.hpp>
 #include <coppice/format/extent.hpp>
-#include <coppice/format/inner.hpp>
-#include <coppice/format/leaf.hpp>
 #include <coppice/snapshot.hpp>
 #include <coppice/store/history.hpp>
+#include <coppice/tree/open_node.hpp>
 
 #include <algorithm>
 #include <array>
@@ -182,25 +181,31 @@ class map_maker {
     void walk(coppice::format::tree_ref const& tree) {
         if (tree.height == 0) return;
         map_.levels.resize(std::max<std::size_t>(map_.levels.size(), tree.height));
-        std::vector<std::pair<coppice::format::node_ref, unsigned>> open{
-            {tree.root.node, tree.height - 1U}};
+        std::vector<std::pair<coppice::format::node_pair, unsigned>> open{
+            {tree.root.pair(), tree.height - 1U}};
         while (!open.empty()) {
-            auto const [ref, level] = open.back();
+            auto const [node, level] = open.back();
             open.pop_back();
-            count_live(ref.offset(), ref.size_bytes(),
-                       level == 0 ? byte_class::leaf : byte_class::inner);
-            auto const* const node = state_->node(ref, level);
-            auto& cell = map_.cells[static_cast<std::size_t>(ref.offset() / map_.cell_bytes)];
-            ++cell.nodes;
-            count_fill(level, ref.size_bytes());
+            auto const as = level == 0 ? byte_class::leaf : byte_class::inner;
+            auto& cell = count_node(node.base, as);
+            if (node.is_patched()) count_node(node.patch, as);
+            count_fill(level, node.size_bytes());
             if (level == 0) {
-                count_leaf(coppice::format::leaf_view(node), cell);
+                count_leaf(coppice::tree::open_leaf(*state_, node), cell);
                 continue;
             }
-            coppice::format::inner_view const inner(node);
+            auto const inner = coppice::tree::open_inner(*state_, node, level);
             for (auto i = inner.count(); i > 0; --i)
-                open.emplace_back(inner.node(i - 1), level - 1);
+                open.emplace_back(inner.pair(i - 1), level - 1);
         }
+    }
+
+    /// Counts a node or a patch. @return the cell that it begins in
+    map_cell& count_node(coppice::format::node_ref ref, byte_class as) {
+        count_live(ref.offset(), ref.size_bytes(), as);
+        auto& cell = map_.cells[static_cast<std::size_t>(ref.offset() / map_.cell_bytes)];
+        ++cell.nodes;
+        return cell;
     }
 
     void count_fill(unsigned level, std::uint64_t size) {
@@ -212,7 +217,7 @@ class map_maker {
         ++at.fill[static_cast<std::size_t>(std::min<std::uint64_t>(9, size * 10 / full))];
     }
 
-    void count_leaf(coppice::format::leaf_view const& leaf, map_cell& cell) {
+    void count_leaf(coppice::tree::leaf_node const& leaf, map_cell& cell) {
         if (!cell.has_key) {
             cell.has_key = true;
             cell.key = leaf.key(0).substr(0, most_key_bytes);

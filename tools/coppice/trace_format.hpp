@@ -125,7 +125,8 @@ inline constexpr std::array<trace_setting, 7> trace_settings{
      {"unsynced_limit_bytes", 0, std::uint64_t{1} << 30U},
      {"pad_commits", 0, 1}}};
 
-inline constexpr std::array<std::string_view, 3> durability_names{"sync", "lazy", "two_sync"};
+inline constexpr std::array<std::string_view, 4> durability_names{"sync", "lazy", "two_sync",
+                                                                  "deferred"};
 
 } // namespace detail
 

@@ -124,7 +124,7 @@ class trace_reader {
         std::size_t at = 0;
         while (at < detail::durability_names.size() && detail::durability_names[at] != name) ++at;
         if (at == detail::durability_names.size()) {
-            from_.refuse("a commit is sync, lazy or two_sync");
+            from_.refuse("a commit is sync, lazy, two_sync or deferred");
         }
         to.how = static_cast<coppice::durability>(at);
         if (rest_.starts_with(" note ")) {

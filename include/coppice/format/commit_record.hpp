@@ -8,7 +8,8 @@
 //   16 id_span u32 | 20 note_bytes u16 | 22 flags u16 | 24 time_us u64 | 32 user root: hot,
 //   checksum, entries, bytes (4 u64) | 64 begin u64 | 72 data checksum u64 | 80 previous: offset,
 //   checksum | 96 skip: offset, checksum | 112 index u64 | 120 nonce u64 | system root (4 u64, if
-//   flagged) | note | zero padding to 8 | checksum u64
+//   flagged) | patch of the user root: hot, checksum (if flagged) | note | zero padding to 8 |
+//   checksum u64
 
 #include <coppice/assert.hpp>
 #include <coppice/bytes.hpp>
@@ -69,16 +70,18 @@ struct commit_record {
 
 inline constexpr std::uint32_t commit_record_magic = 0x6365'7263U; // "crec"
 inline constexpr std::size_t commit_record_fixed_bytes = 128;
-/// The longest record: with a system root and the longest note.
-inline constexpr std::size_t commit_record_max_bytes = commit_record_fixed_bytes + 32 + 4096 + 8;
+/// The longest record: with a system root, a patched root, and the longest note.
+inline constexpr std::size_t commit_record_max_bytes =
+    commit_record_fixed_bytes + 32 + 16 + 4096 + 8;
 
 namespace detail {
 
 inline constexpr std::uint16_t record_has_system_root = 1;
 inline constexpr std::uint16_t record_data_summed = 2;
-inline constexpr std::uint16_t record_kept = 8; // 4 is left to roots with a patch
+inline constexpr std::uint16_t record_has_patched_root = 4;
+inline constexpr std::uint16_t record_kept = 8;
 inline constexpr std::uint16_t record_flags =
-    record_has_system_root | record_data_summed | record_kept;
+    record_has_system_root | record_data_summed | record_has_patched_root | record_kept;
 
 inline void encode_root(std::byte* to, subtree const& root) noexcept {
     store(to, root.node.hot);
@@ -98,16 +101,19 @@ inline void encode_root(std::byte* to, subtree const& root) noexcept {
 /// The bytes a record takes.
 [[nodiscard]] inline std::size_t encoded_bytes(commit_record const& record) noexcept {
     auto const system = record.system.root.node.is_null() ? 0U : 32U;
+    auto const patch = record.user.root.patch.is_null() ? 0U : 16U;
     return static_cast<std::size_t>(
-        align8(commit_record_fixed_bytes + system + record.note.size()) + 8);
+        align8(commit_record_fixed_bytes + system + patch + record.note.size()) + 8);
 }
 
-/// Encodes a record. The last eight bytes are its checksum.
+/// Encodes a record. The last eight bytes are its checksum. REQUIRES: no patch of the system root.
 [[nodiscard]] inline std::vector<std::byte> encode(commit_record const& record) {
     // The lower bound always holds; it shows the compiler that there is something to write to.
     std::vector<std::byte> image(std::max(encoded_bytes(record), commit_record_fixed_bytes + 8));
     auto* const to = image.data();
     auto const system = !record.system.root.node.is_null();
+    auto const patched = !record.user.root.patch.is_null();
+    COPPICE_ASSERT(record.system.root.patch.is_null());
     store(to, commit_record_magic);
     store(to + 4, static_cast<std::uint16_t>(image.size()));
     to[6] = std::byte{record.user.height};
@@ -117,6 +123,7 @@ inline void encode_root(std::byte* to, subtree const& root) noexcept {
     store(to + 20, static_cast<std::uint16_t>(record.note.size()));
     store(to + 22,
           static_cast<std::uint16_t>((system ? detail::record_has_system_root : 0U) |
+                                     (patched ? detail::record_has_patched_root : 0U) |
                                      (record.data_summed ? detail::record_data_summed : 0U) |
                                      (record.kept ? detail::record_kept : 0U)));
     store(to + 24, record.time_us);
@@ -133,6 +140,11 @@ inline void encode_root(std::byte* to, subtree const& root) noexcept {
     if (system) {
         detail::encode_root(tail, record.system.root);
         tail += 32;
+    }
+    if (patched) {
+        store(tail, record.user.root.patch.hot);
+        store(tail + 8, record.user.root.patch.checksum);
+        tail += 16;
     }
     if (!record.note.empty()) std::memcpy(tail, record.note.data(), record.note.size());
     store(to + image.size() - 8, checksum(bytes{image}.first(image.size() - 8)));
@@ -159,13 +171,19 @@ namespace detail {
                tree.root.node.offset() >= data_begin_offset &&
                tree.root.node.end_offset() <= offset;
     };
+    auto const patch_fits = [&](subtree const& root) {
+        return root.patch.is_null() ||
+               (!root.node.is_null() && !root.patch.in_memory() &&
+                root.patch.offset() >= root.node.end_offset() && root.patch.end_offset() <= offset);
+    };
     auto const before = [&](record_ref ref) {
         return ref.is_null() || (ref.offset >= data_begin_offset && ref.offset < offset);
     };
     return record.id_span < record.commit_id && record.index < record.commit_id &&
            record.begin_offset >= data_begin_offset && record.begin_offset <= offset &&
-           tree_fits(record.user) && tree_fits(record.system) && before(record.previous) &&
-           before(record.skip) && (record.index == 0) == record.previous.is_null() &&
+           tree_fits(record.user) && tree_fits(record.system) && patch_fits(record.user.root) &&
+           before(record.previous) && before(record.skip) &&
+           (record.index == 0) == record.previous.is_null() &&
            (record.previous.is_null() || record.previous.offset < record.begin_offset);
 }
 
@@ -179,7 +197,8 @@ inline std::optional<commit_record> decode_record(bytes image, std::uint64_t off
     std::size_t const note_bytes = load<std::uint16_t>(from + 20);
     auto const flags = load<std::uint16_t>(from + 22);
     auto const system = (flags & detail::record_has_system_root) != 0;
-    auto const note_begin = commit_record_fixed_bytes + (system ? 32U : 0U);
+    auto const patched = (flags & detail::record_has_patched_root) != 0;
+    auto const note_begin = commit_record_fixed_bytes + (system ? 32U : 0U) + (patched ? 16U : 0U);
     if (size_bytes > image.size() || size_bytes != align8(note_begin + note_bytes) + 8) return {};
     auto const whole = image.first(size_bytes);
     if (checksum(whole.first(size_bytes - 8)) != record_checksum(whole)) return {};
@@ -201,6 +220,11 @@ inline std::optional<commit_record> decode_record(bytes image, std::uint64_t off
     if (system) {
         record.system = {detail::decode_root(from + commit_record_fixed_bytes),
                          std::to_integer<std::uint8_t>(from[7])};
+    }
+    if (patched) {
+        auto const* const patch = from + note_begin - 16;
+        record.user.root.patch = {load<std::uint64_t>(patch), load<std::uint64_t>(patch + 8)};
+        if (record.user.root.patch.is_null()) return {};
     }
     record.note.assign(as_text(whole.subspan(note_begin, note_bytes)));
     if (!detail::plausible(record, offset)) return {};

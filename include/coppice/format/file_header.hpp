@@ -4,7 +4,8 @@
 // Owns: magic, format version, checksum algorithm, uuid, generation, node sizes; 4 KiB on disk.
 // Invariant: a `file_header` was either made here or decoded from bytes whose checksum held.
 //   0 magic[16] | 16 version u32 | 20 algorithm u32 | 24 uuid[16] | 40 generation u64 |
-//   48 leaf_bytes u32 | 52 inner_bytes u32 | 56 inline_value_bytes u32 | 60 zero u32 | 64 checksum
+//   48 leaf_bytes u32 | 52 inner_bytes u32 | 56 inline_value_bytes u32 | 60 patches u32 | 64
+//   checksum
 
 #include <coppice/bytes.hpp>
 #include <coppice/error.hpp>
@@ -25,7 +26,7 @@ namespace coppice::inline COPPICE_ABI::format {
 /// The size of the header and of each superblock slot on disk: one damage block each.
 inline constexpr std::size_t block_bytes = 4096;
 /// The version of the format that this library writes, and the only one that it reads.
-inline constexpr std::uint32_t format_version = 0;
+inline constexpr std::uint32_t format_version = 1;
 /// The first bytes of every database: as PNG's, they show a transfer that changed line ends.
 inline constexpr std::string_view file_magic{"\x89"
                                              "coppice\r\n\x1a\n\0\0\0\0",
@@ -43,7 +44,8 @@ struct file_header {
         return a.uuid == b.uuid && a.generation == b.generation &&
                a.nodes.leaf_bytes == b.nodes.leaf_bytes &&
                a.nodes.inner_bytes == b.nodes.inner_bytes &&
-               a.nodes.inline_value_bytes == b.nodes.inline_value_bytes;
+               a.nodes.inline_value_bytes == b.nodes.inline_value_bytes &&
+               a.nodes.patches == b.nodes.patches;
     }
 };
 
@@ -59,6 +61,7 @@ struct file_header {
     store(to + 48, header.nodes.leaf_bytes);
     store(to + 52, header.nodes.inner_bytes);
     store(to + 56, header.nodes.inline_value_bytes);
+    store(to + 60, std::uint32_t{header.nodes.patches});
     store(to + 64, checksum(bytes{block}.first(64)));
     return block;
 }
@@ -99,8 +102,8 @@ struct file_header {
     std::copy_n(from + 24, header.uuid.size(), header.uuid.begin());
     header.generation = load<std::uint64_t>(from + 40);
     header.nodes = {load<std::uint32_t>(from + 48), load<std::uint32_t>(from + 52),
-                    load<std::uint32_t>(from + 56)};
-    if (!valid(header.nodes)) {
+                    load<std::uint32_t>(from + 56), load<std::uint32_t>(from + 60) != 0};
+    if (!valid(header.nodes) || load<std::uint32_t>(from + 60) > 1) {
         throw error(errc::corrupt, "the node sizes in the file header make no sense", path, 48);
     }
     return header;

@@ -18,6 +18,7 @@
 #include <cstring>
 #include <span>
 #include <string_view>
+#include <utility>
 
 namespace coppice::inline COPPICE_ABI::format {
 
@@ -140,13 +141,22 @@ inline void write_leaf(std::span<leaf_item const> items, mutable_bytes to) noexc
 /// The exact size in bytes of an inner node.
 /// @param count of its children, at least two
 /// @param prefix_bytes that all separators share, @param separator_bytes of all of them together
+/// @param patched how many of the children have a patch
 [[nodiscard]] inline std::size_t inner_node_bytes(std::size_t count, std::size_t prefix_bytes,
-                                                  std::size_t separator_bytes) noexcept {
+                                                  std::size_t separator_bytes,
+                                                  std::size_t patched) noexcept {
     COPPICE_ASSERT(count >= 2 && separator_bytes >= (count - 1) * prefix_bytes);
     auto const suffixes = separator_bytes - (count - 1) * prefix_bytes;
     return detail::node_size(node_header_bytes + inner_view::heads_bytes(count) +
+                                 inner_view::patches_bytes(count, patched) +
                                  (16 + 2 + 2 * u48_bytes) * count + prefix_bytes + suffixes,
                              count);
+}
+
+/// How many of the children have a patch.
+[[nodiscard]] inline std::size_t patched_children(std::span<inner_item const> items) noexcept {
+    return static_cast<std::size_t>(std::count_if(
+        items.begin(), items.end(), [](auto const& item) { return !item.child.patch.is_null(); }));
 }
 
 /// The exact size in bytes of an inner node. REQUIRES: at least two items.
@@ -154,9 +164,34 @@ inline void write_leaf(std::span<leaf_item const> items, mutable_bytes to) noexc
     COPPICE_ASSERT(items.size() >= 2);
     std::size_t separators = 0;
     for (auto const& item : items.subspan(1)) separators += item.low.size();
-    return inner_node_bytes(items.size(), common_prefix(items[1].low, items.back().low),
-                            separators);
+    return inner_node_bytes(items.size(), common_prefix(items[1].low, items.back().low), separators,
+                            patched_children(items));
 }
+
+namespace detail {
+
+/// Writes which of the children have a patch, and the patches, at `begin` of a node.
+inline void write_patches(std::span<inner_item const> items, std::size_t begin, std::size_t patched,
+                          mutable_bytes to) noexcept {
+    auto const words = (items.size() + 63) / 64;
+    auto* const bits = to.data() + begin;
+    auto* const hot = bits + 8 * words;
+    std::uint64_t word = 0;
+    std::size_t slot = 0;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        if (auto const& patch = items[i].child.patch; !patch.is_null()) {
+            word |= std::uint64_t{1} << (i % 64);
+            store(hot + 8 * slot, patch.hot);
+            store(hot + 8 * (patched + slot), patch.checksum);
+            ++slot;
+        }
+        if (i % 64 == 63 || i + 1 == items.size()) {
+            store(bits + 8 * (i / 64), std::exchange(word, 0));
+        }
+    }
+}
+
+} // namespace detail
 
 /// Writes an inner node. REQUIRES: 2 to 65,535 items with ascending lows, and `to` of the size
 /// that `inner_node_bytes` gives.
@@ -166,15 +201,17 @@ inline void write_inner(unsigned level, std::span<inner_item const> items,
     COPPICE_ASSERT(to.size() == inner_node_bytes(items));
     auto const count = items.size();
     auto const wide = to.size() >= wide_node_bytes;
+    auto const patched = patched_children(items);
     auto const prefix = items[1].low.substr(0, common_prefix(items[1].low, items.back().low));
-    store_node_header(to.data(),
-                      {wide ? node_kind::wide_inner : node_kind::inner,
-                       static_cast<std::uint8_t>(level), static_cast<std::uint16_t>(count),
-                       static_cast<std::uint32_t>(to.size()),
-                       static_cast<std::uint16_t>(prefix.size()), 0, 0, 0});
+    store_node_header(
+        to.data(),
+        {wide ? node_kind::wide_inner : node_kind::inner, static_cast<std::uint8_t>(level),
+         static_cast<std::uint16_t>(count), static_cast<std::uint32_t>(to.size()),
+         static_cast<std::uint16_t>(prefix.size()), static_cast<std::uint16_t>(patched), 0, 0});
     auto const heads = node_header_bytes;
     auto const hot = heads + inner_view::heads_bytes(count);
-    auto const positions = hot + 16 * count;
+    if (patched != 0) detail::write_patches(items, hot + 16 * count, patched, to);
+    auto const positions = hot + 16 * count + inner_view::patches_bytes(count, patched);
     auto const totals = positions + position_array::width(wide) * count;
     detail::node_image image(to);
     auto at = image.put_text(totals + 2 * u48_bytes * count, prefix);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/format/reference.hpp: how the file names its parts.
-// Owns: `node_ref` (a node: place, size, checksum), `subtree` (a node with the totals below it),
-//   `extent_ref` (a value that lies out of line).
+// Owns: `node_ref` (a node: place, size, checksum), `node_pair` (a node, maybe with a patch of it),
+//   `subtree` (such a pair with the totals below it), `extent_ref` (a value that lies out of line).
 // Invariant: a reference whose offset has its top bit set names memory of this process, is made
 //   only from a live pointer, and is never written to a file; readers of a file refuse it.
 
@@ -62,11 +62,30 @@ struct node_ref {
     friend bool operator==(node_ref, node_ref) noexcept = default;
 };
 
+/// A node as its parent names it: a base, and maybe a patch, which is a small change of it. A patch
+/// never names its base, nor another patch.
+struct node_pair {
+    node_ref base;
+    node_ref patch{}; ///< null: the base is the node
+
+    [[nodiscard]] bool is_patched() const noexcept { return !patch.is_null(); }
+    /// Is any of it memory? A base in memory has no patch.
+    [[nodiscard]] bool in_memory() const noexcept { return base.in_memory() || patch.in_memory(); }
+    [[nodiscard]] std::uint64_t size_bytes() const noexcept {
+        return base.size_bytes() + patch.size_bytes();
+    }
+
+    friend bool operator==(node_pair const&, node_pair const&) noexcept = default;
+};
+
 /// A node together with what lies below it, as a parent or a commit record names it.
 struct subtree {
-    node_ref node;             ///< the node
+    node_ref node;             ///< the node, or the base of it
     std::uint64_t entries = 0; ///< entries in it and below
-    std::uint64_t bytes = 0;   ///< bytes of it, of all nodes below, and of their extents
+    std::uint64_t bytes = 0;   ///< bytes of it, of its patch, of all nodes below, and of extents
+    node_ref patch{};          ///< what is changed in the base; null: nothing
+
+    [[nodiscard]] node_pair pair() const noexcept { return {node, patch}; }
 
     friend bool operator==(subtree const&, subtree const&) noexcept = default;
 };
@@ -108,6 +127,6 @@ struct extent_ref {
     friend bool operator==(extent_ref const&, extent_ref const&) noexcept = default;
 };
 
-static_assert(sizeof(node_ref) == 16 && sizeof(subtree) == 32 && sizeof(extent_ref) == 24);
+static_assert(sizeof(node_ref) == 16 && sizeof(subtree) == 48 && sizeof(extent_ref) == 24);
 
 } // namespace coppice::inline COPPICE_ABI::format

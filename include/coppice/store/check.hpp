@@ -84,6 +84,7 @@ inline void merge(check_report& into, tree::check_report part) {
     into.leaves += part.leaves;
     into.entries += part.entries;
     into.bytes += part.bytes;
+    into.patches += part.patches;
     into.leaf_bytes += part.leaf_bytes;
     into.unlisted_findings += part.unlisted_findings;
     into.findings.insert(into.findings.end(), std::make_move_iterator(part.findings.begin()),

@@ -26,6 +26,7 @@
 #include <optional>
 #include <stop_token>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -47,6 +48,9 @@ struct compaction_hooks {
     /// When the file has become longer than this meanwhile, writers wait for the rest of the
     /// compaction. So one who writes faster than it copies does not let the file grow for ever.
     std::uint64_t most_bytes = std::numeric_limits<std::uint64_t>::max();
+    /// How many bytes of the fresh file it writes in a second, at most, so that it leaves the
+    /// device to others; 0 is as many as it can. Once writers wait for it, it hurries.
+    std::uint64_t bytes_per_second = 0;
     /// Ends the compaction undone when it is told to, also while it waits for a writer.
     std::stop_token stop = {};
 };
@@ -103,6 +107,7 @@ template <storage::medium Medium> class compaction {
     static constexpr std::uint64_t sync_every_bytes = std::uint64_t{8} << 20U;
     /// A writer that is faster than this many rounds waits.
     static constexpr unsigned most_rounds = 10;
+    static constexpr std::chrono::milliseconds shortest_rest{10};
 
     void check_stop() const {
         if (hooks_.stop.stop_requested()) throw compaction_stopped{};
@@ -148,6 +153,10 @@ template <storage::medium Medium> class compaction {
         auto const copied = [&](std::uint64_t done) {
             report(done);
             hold_writers();
+            for (; is_too_fast(); hold_writers()) {
+                std::this_thread::sleep_for(shortest_rest);
+                report(done);
+            }
             // Who commits meanwhile shares the device, and would wait for all of it at once.
             if (fresh_->size() < synced_bytes + sync_every_bytes) return;
             fresh_->sync();
@@ -161,6 +170,14 @@ template <storage::medium Medium> class compaction {
         follow(report, all);
         if (held_) return;
         if (auto const session = enter()) session->sync_beside();
+    }
+
+    /// Has it written more than it should have by now? Who waits for it waits no longer for that.
+    [[nodiscard]] bool is_too_fast() const {
+        if (hooks_.bytes_per_second == 0 || held_) return false;
+        auto const seconds = std::chrono::duration<double>(courtesy::clock::now() - began_).count();
+        return static_cast<double>(fresh_->size()) >
+               static_cast<double>(hooks_.bytes_per_second) * seconds;
     }
 
     /// Keeps the turn to the end, where the file has become too long.
@@ -273,6 +290,7 @@ template <storage::medium Medium> class compaction {
 
     std::shared_ptr<store<Medium>> owner_;
     compaction_hooks const& hooks_;
+    courtesy::clock::time_point began_ = courtesy::clock::now();
     revision_ptr base_;
     std::unique_ptr<writer<Medium>> held_;         // the turn, once writers were too fast
     std::shared_ptr<storage_type> fresh_;          // until it has its name

@@ -125,7 +125,8 @@ template <readable Storage>
     auto record = read_record(storage, at);
     if (!record || record->commit_id > format::max_counter) return {};
     auto const ends_there = [&](format::tree_ref const& tree) {
-        return !tree.root.node.is_null() && tree.root.node.end_offset() == at.offset;
+        auto const& last = tree.root.patch.is_null() ? tree.root.node : tree.root.patch;
+        return !last.is_null() && last.end_offset() == at.offset;
     };
     auto const named = std::any_of(slots.begin(), slots.end(),
                                    [&](auto const& slot) { return record_of(slot) == at; });
@@ -158,15 +159,17 @@ template <readable Storage>
             result.slot_holds = true;
         }
     }
+    auto is_sought = wanted.has_value();
+    auto const sought_id = wanted.value_or(commit_id{}).value;
     auto const holds = [&](std::uint64_t first_id, std::uint64_t last_id) {
-        return wanted && first_id <= wanted->value && wanted->value <= last_id;
+        return first_id <= sought_id && sought_id <= last_id;
     };
     if (result.taken) {
         auto const& record = result.taken->record;
-        if (holds(record.commit_id - record.id_span, record.commit_id)) wanted.reset();
+        if (holds(record.commit_id - record.id_span, record.commit_id)) is_sought = false;
     }
     for (auto const& each : detail::find_records(storage)) {
-        auto const needed = wanted ? holds(each.first_id, each.commit_id) : !result.taken;
+        auto const needed = is_sought ? holds(each.first_id, each.commit_id) : !result.taken;
         if (!needed && each.commit_id <= result.newest.value) continue;
         auto found = detail::confirmed(storage, each.at, slots);
         if (!found) continue;
@@ -174,11 +177,11 @@ template <readable Storage>
         if (!needed) continue;
         result.slot_holds = false;
         result.taken = std::move(found);
-        wanted.reset();
+        is_sought = false;
     }
-    if (wanted) {
+    if (is_sought) {
         throw error(errc::history_gone,
-                    "no record of commit " + std::to_string(wanted->value) + " is left", path);
+                    "no record of commit " + std::to_string(sought_id) + " is left", path);
     }
     return result;
 }

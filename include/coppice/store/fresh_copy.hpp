@@ -71,8 +71,14 @@ template <storage::storage Storage> class entry_copier {
         return &taken_;
     }
     void watch() {
-        constexpr std::uint64_t watch_every = 4096;
-        if (seen_++ % watch_every == 0 && hooks_.watch) hooks_.watch(seen_ - 1);
+        constexpr std::uint64_t most_entries = 4096;
+        constexpr auto most_bytes = std::uint64_t{16} << 20U;
+        auto const is_due =
+            seen_ % most_entries == 0 || to_.end_offset() - watched_end_ >= most_bytes;
+        ++seen_;
+        if (!is_due || !hooks_.watch) return;
+        watched_end_ = to_.end_offset();
+        hooks_.watch(seen_ - 1);
     }
 
   private:
@@ -82,6 +88,7 @@ template <storage::storage Storage> class entry_copier {
     format::stored_value taken_;
     std::array<std::byte, format::extent_ref::encoded_bytes> reference_{};
     std::uint64_t seen_ = 0;
+    std::uint64_t watched_end_ = to_.end_offset();
 };
 
 /// The changes between two trees of one file as edits of a tree in another. Models `edit_source`.
@@ -238,7 +245,9 @@ template <storage::storage Storage> class fresh_copy {
         detail::copied_changes<Storage> edits({*state_, change.first, all},
                                               {next, change.second, all}, copier);
         appended_source<Storage> const source(&base, to, *file_.storage);
-        return tree::apply(source, to, file_.header().nodes, copy, edits);
+        auto without_patches = file_.header().nodes;
+        without_patches.patches = false;
+        return tree::apply(source, to, without_patches, copy, edits);
     }
 
     revision_ptr state_;

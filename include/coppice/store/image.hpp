@@ -10,8 +10,7 @@
 #include <coppice/format/commit_record.hpp>
 #include <coppice/format/extent.hpp>
 #include <coppice/format/file_header.hpp>
-#include <coppice/format/inner.hpp>
-#include <coppice/format/leaf.hpp>
+#include <coppice/format/inner_patch.hpp>
 #include <coppice/options.hpp>
 #include <coppice/storage/concepts.hpp>
 #include <coppice/store/verified.hpp>
@@ -44,42 +43,30 @@ struct file_image {
     [[nodiscard]] bytes range(std::uint64_t offset, std::uint64_t size_bytes,
                               std::uint64_t limit_offset, char const* what) const {
         auto const limit = std::min(limit_offset, map.size_bytes);
-        if (offset > limit || size_bytes > limit - offset) {
-            throw error(errc::corrupt, std::string(what) + " passes the end of the valid bytes",
-                        path, offset);
-        }
+        if (offset > limit || size_bytes > limit - offset) refuse_end(offset, what);
         return {map.data.get() + offset, static_cast<std::size_t>(size_bytes)};
     }
 
     /// A node of `level`. @throws errc::corrupt, errc::unsupported_feature
     [[nodiscard]] std::byte const* node(node_ref ref, unsigned level,
                                         std::uint64_t limit_offset) const {
-        // The table of what is verified knows values by the one size that no node has.
-        if (ref.size_bytes() > format::max_node_bytes) {
-            throw error(errc::corrupt, "a node of a size that no node has", path, ref.offset());
+        if (ref.end_offset() > std::min(limit_offset, map.size_bytes)) {
+            refuse_end(ref.offset(), "a node");
         }
-        auto const whole = range(ref.offset(), ref.size_bytes(), limit_offset, "a node");
+        auto const* const node = map.data.get() + ref.offset();
         if (verify == coppice::verify::every_read || !verified->contains(ref.hot)) {
-            check_node(ref, whole);
-            verified->insert(ref.hot);
+            verify_node(ref, {node, static_cast<std::size_t>(ref.size_bytes())});
         }
-        if (std::to_integer<unsigned>(whole[1]) != level) {
-            throw error(errc::corrupt, "a node of the wrong level", path, ref.offset());
-        }
-        return whole.data();
+        if (std::to_integer<unsigned>(node[1]) != level) refuse_level(ref);
+        return node;
     }
 
-    /// Asks for the first lines of a node that is read soon: a hint, for any reference at all.
-    void prefetch(node_ref ref) const noexcept {
-        constexpr std::uint64_t line_bytes = 64;
-        constexpr std::uint64_t lines = 6; // header, heads, and most of what else is searched
-        auto const offset = ref.offset();
-        auto const end = std::min(ref.end_offset(), offset + lines * line_bytes);
-        if (end > map.size_bytes) return;
+    /// Asks for the first bytes of a node that is read soon, and for what says that it was
+    /// verified: a hint, for any reference at all.
+    void prefetch(node_ref ref, std::uint64_t most_bytes) const noexcept {
+        if (ref.end_offset() > map.size_bytes) return;
         verified->prefetch(ref.hot);
-        for (auto at = offset; at < end; at += line_bytes) {
-            __builtin_prefetch(map.data.get() + at);
-        }
+        prefetch_lines(map.data.get() + ref.offset(), std::min(ref.size_bytes(), most_bytes));
     }
 
     /// A whole value that lies out of line. @throws errc::corrupt
@@ -108,20 +95,35 @@ struct file_image {
     }
 
   private:
+    // What follows is apart from what comes before so that a read that finds all well stays short.
+    [[noreturn, gnu::cold]] void refuse_end(std::uint64_t offset, char const* what) const;
+    [[noreturn, gnu::cold]] void refuse_level(node_ref ref) const;
+    [[gnu::noinline]] void verify_node(node_ref ref, bytes whole) const {
+        check_node(ref, whole);
+        verified->insert(ref.hot);
+    }
     void check_node(node_ref ref, bytes whole) const;
     void check_piece(std::uint64_t offset, bytes piece, std::uint64_t expected) const;
 };
 
+inline void file_image::refuse_end(std::uint64_t offset, char const* what) const {
+    throw error(errc::corrupt, std::string(what) + " passes the end of the valid bytes", path,
+                offset);
+}
+
+inline void file_image::refuse_level(node_ref ref) const {
+    throw error(errc::corrupt, "a node of the wrong level", path, ref.offset());
+}
+
 inline void file_image::check_node(node_ref ref, bytes whole) const {
+    if (ref.size_bytes() > format::max_node_bytes) {
+        throw error(errc::corrupt, "a node of a size that no node has", path, ref.offset());
+    }
     if (verify != coppice::verify::never && format::checksum(whole) != ref.checksum) {
         throw error(errc::corrupt, "the checksum of a node does not hold", path, ref.offset());
     }
     try {
-        if (whole.size() >= 2 && whole[1] != std::byte{0}) {
-            format::check_inner(whole, ref.offset());
-        } else {
-            format::check_leaf(whole, ref.offset());
-        }
+        format::check_node(whole, ref.offset());
     } catch (error const& e) {
         throw error(e.kind(), e.what(), path, ref.offset());
     }

@@ -12,6 +12,7 @@
 #include <coppice/tree/arena.hpp>
 #include <coppice/tree/tree.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -77,9 +78,10 @@ class revision final : public counted {
         return image_->node(ref, level, limit_offset_);
     }
 
-    /// Asks for a node that is read soon: only a hint.
-    void prefetch(node_ref ref) const noexcept {
-        if (!ref.in_memory()) image_->prefetch(ref);
+    /// Asks for the first bytes of a node that is read soon: only a hint.
+    void prefetch(node_ref ref, std::uint64_t most_bytes) const noexcept {
+        if (!ref.in_memory()) return image_->prefetch(ref, most_bytes);
+        prefetch_lines(ref.memory(), std::min(ref.size_bytes(), most_bytes));
     }
 
     /// A value, wherever it lies. Valid as long as this revision. @throws errc::corrupt
@@ -114,10 +116,11 @@ class revision final : public counted {
 
   private:
     void check_not_revoked() const {
-        if (revoked_ && revoked_->load(std::memory_order_acquire)) {
-            throw error(errc::finished, "a view of a transaction that was rolled back after it "
-                                        "had written a bulk load or a stream");
-        }
+        if (revoked_ && revoked_->load(std::memory_order_acquire)) refuse_revoked();
+    }
+    [[noreturn, gnu::cold]] static void refuse_revoked() {
+        throw error(errc::finished, "a view of a transaction that was rolled back after it had "
+                                    "written a bulk load or a stream");
     }
 
     std::shared_ptr<file_image const> image_;

@@ -37,7 +37,8 @@ template <storage::medium Medium>
                                                           durability how) {
     auto const base = session.base();
     auto const memory = session.memory();
-    auto const& sizes = base->image().header.nodes;
+    auto sizes = base->image().header.nodes;
+    sizes.patches = false; // a record has room for the patch of the user's root alone
     std::array<std::byte, format::extent_ref::encoded_bytes> reference{};
     tree::edit_map edits;
     if (value == nullptr) {

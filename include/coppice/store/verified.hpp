@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/store/verified.hpp: which parts of a file this process has verified already.
-// Owns: a direct-mapped table of tags, about two for each node of a file, which grows with it.
-//   A miss only means to verify again.
+// Owns: a table of tags with room for about two for each node of a file, which grows with it. A tag
+//   lies anywhere in one line of the cache. A miss only means to verify again.
 // Invariant: a tag names exact bytes (offset and size), so a hit never stands for other bytes.
 //   No shared write once warm. Thread safety: any number of threads.
 
-#include <coppice/version.hpp>
+#include <coppice/format/reference.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <cstddef>
@@ -29,16 +30,15 @@ class verified_table {
 
     /// Was this part verified, and not forgotten since?
     [[nodiscard]] bool contains(std::uint64_t tag) const noexcept {
-        return current_.load(std::memory_order_acquire)
-                   ->slot(tag)
-                   .load(std::memory_order_acquire) == tag;
+        return current_.load(std::memory_order_acquire)->contains(tag);
     }
     /// Asks for what `contains` will look at: only a hint.
     void prefetch(std::uint64_t tag) const noexcept {
-        __builtin_prefetch(&current_.load(std::memory_order_acquire)->slot(tag));
+        auto const& now = *current_.load(std::memory_order_acquire);
+        __builtin_prefetch(&now.line_of(now.home(tag)));
     }
     void insert(std::uint64_t tag) noexcept {
-        current_.load(std::memory_order_acquire)->slot(tag).store(tag, std::memory_order_release);
+        current_.load(std::memory_order_acquire)->insert(tag);
     }
 
     /// Makes room for a file of that size. Does nothing where memory is short: a small table only
@@ -52,8 +52,8 @@ class verified_table {
         try {
             auto* const grown = add(bits);
             for (std::size_t i = 0; i < std::size_t{1} << before->bits; ++i) {
-                auto const tag = before->tags[i].load(std::memory_order_acquire);
-                if (tag != 0) grown->slot(tag).store(tag, std::memory_order_release);
+                auto const tag = before->slot(i).load(std::memory_order_acquire);
+                if (tag != 0) grown->insert(tag);
             }
             current_.store(grown, std::memory_order_release);
         } catch (std::bad_alloc const&) {
@@ -61,9 +61,9 @@ class verified_table {
         }
     }
 
-    /// The tag of a run of bytes that is not a node: no node has this size.
+    /// The tag of a run of bytes that is not a node: no node of a file has this bit set.
     [[nodiscard]] static constexpr std::uint64_t extent_tag(std::uint64_t offset) noexcept {
-        return (offset / 8) << 19U | 0x7FFFFU;
+        return format::memory_bit | (offset / 8) << 19U;
     }
 
   private:
@@ -77,14 +77,50 @@ class verified_table {
         return std::clamp(wanted, least_bits, most_bits);
     }
 
+    static constexpr std::size_t line_slots = 8;
+    struct alignas(64) line {
+        std::array<std::atomic<std::uint64_t>, line_slots> slots{};
+    };
+
     struct table {
         explicit table(unsigned size_bits)
-            : bits(size_bits), tags(new std::atomic<std::uint64_t>[std::size_t{1} << bits]()) {}
-        [[nodiscard]] std::atomic<std::uint64_t>& slot(std::uint64_t tag) const noexcept {
-            return tags[static_cast<std::size_t>((tag * 0x9E37'79B9'7F4A'7C15U) >> (64 - bits))];
+            : bits(size_bits), lines(new line[(std::size_t{1} << bits) / line_slots]()) {}
+
+        [[nodiscard]] std::size_t home(std::uint64_t tag) const noexcept {
+            return static_cast<std::size_t>((tag * 0x9E37'79B9'7F4A'7C15U) >> (64 - bits));
         }
+        [[nodiscard]] line& line_of(std::size_t place) const noexcept {
+            return lines[place / line_slots];
+        }
+        [[nodiscard]] std::atomic<std::uint64_t>& slot(std::size_t place) const noexcept {
+            return line_of(place).slots[place % line_slots];
+        }
+        /// A tag is mostly at home; else it is further on in the same line, round its end.
+        [[nodiscard]] bool contains(std::uint64_t tag) const noexcept {
+            auto const at = home(tag);
+            auto const& slots = line_of(at).slots;
+            for (std::size_t i = 0; i < line_slots; ++i) {
+                auto const& slot = slots[(at + i) % line_slots];
+                if (slot.load(std::memory_order_acquire) == tag) return true;
+            }
+            return false;
+        }
+        /// Takes the first free slot; in a full line the tag at home goes. Threads that take the
+        /// same slot lose one of their tags.
+        void insert(std::uint64_t tag) const noexcept {
+            auto const at = home(tag);
+            auto& slots = line_of(at).slots;
+            for (std::size_t i = 0; i < line_slots; ++i) {
+                auto& slot = slots[(at + i) % line_slots];
+                auto const there = slot.load(std::memory_order_acquire);
+                if (there == tag) return;
+                if (there == 0) return slot.store(tag, std::memory_order_release);
+            }
+            slots[at % line_slots].store(tag, std::memory_order_release);
+        }
+
         unsigned bits;
-        std::unique_ptr<std::atomic<std::uint64_t>[]> tags;
+        std::unique_ptr<line[]> lines;
     };
 
     [[nodiscard]] table* add(unsigned bits) {

@@ -103,7 +103,7 @@ template <storage::medium Medium> class transaction_state {
         fold();
         auto& to = session_->append();
         to.spill();
-        if (!work_->user().root.node.in_memory()) return;
+        if (!work_->user().root.pair().in_memory()) return;
         auto const tree = tree::relocate(to, work_->user());
         see_appended();
         take_over(tree);
@@ -114,7 +114,9 @@ template <storage::medium Medium> class transaction_state {
         auto& to = session_->append();
         auto const& storage = *session_->file().storage;
         store::appended_source source(work_.get(), to, storage);
-        auto const tree = tree::apply(source, to, sizes(), work_->user(), edits);
+        auto large = sizes();
+        large.patches = false; // it is no small change, and what it writes is to be read
+        auto const tree = tree::apply(source, to, large, work_->user(), edits);
         see_appended();
         take_over(tree);
     }

@@ -6,11 +6,11 @@
 // Invariant: the old tree is not changed; the new one shares with it all that no edit touched.
 //   The recursion is as deep as the tree is high.
 
-#include <coppice/format/inner.hpp>
-#include <coppice/format/leaf.hpp>
 #include <coppice/tree/builder.hpp>
+#include <coppice/tree/open_node.hpp>
 #include <coppice/tree/tree.hpp>
 
+#include <algorithm>
 #include <concepts>
 #include <cstddef>
 #include <optional>
@@ -53,48 +53,58 @@ template <node_source Source, node_sink Sink, edit_source Edits> class apply_wal
     void walk(unsigned level, subtree const& node, std::string_view low, upper_bound high) {
         if (!edit_below(high)) return builder_.add_subtree(level, node, low);
         if (level == 0) return merge(node, low, high);
-        format::inner_view const inner(source_.node(node.node, level));
-        std::string child_low(low);
-        for (std::size_t i = 0; i < inner.count(); ++i) {
-            if (i + 1 == inner.count()) {
-                walk(level - 1, inner.child(i), child_low, high);
-                return;
+        auto const inner = open_inner(source_, node.pair(), level);
+        builder_.replaces(level, node, low);
+        std::string low_buffer;
+        std::string high_buffer;
+        for (format::inner_walk at(inner); !at.done();) {
+            auto const touched = edit_below(high) ? inner.child_for(edits_.key()) : inner.count();
+            for (; at.index() < touched; at.next()) {
+                auto const untouched_low = at.index() == 0 ? low : at.low(low_buffer);
+                builder_.add_subtree(level - 1, at.child(), untouched_low);
             }
-            auto child_high = inner.separator(i);
-            std::string_view const bound = child_high;
-            walk(level - 1, inner.child(i), child_low, &bound);
-            child_low = std::move(child_high);
+            if (at.done()) return;
+            auto const child = at.child();
+            auto const child_low = at.index() == 0 ? low : at.low(low_buffer);
+            at.next();
+            if (at.done()) return walk(level - 1, child, child_low, high);
+            auto const child_high = at.low(high_buffer);
+            walk(level - 1, child, child_low, &child_high);
         }
     }
 
     void merge(subtree const& node, std::string_view low, upper_bound high) {
-        format::leaf_view const leaf(source_.node(node.node, 0));
+        auto const leaf = open_leaf(source_, node.pair());
         auto const last_key = leaf.key(leaf.count() - 1);
         auto const appends = high == nullptr && edits_.key() > last_key;
         if (appends) builder_.append_only();
-        if (appends && is_full(node)) {
+        if (appends && is_full(leaf)) {
             // The full leaf stays as it is, and the new entries begin another.
             builder_.add_subtree(0, node, low);
             builder_.boundary(format::shortest_separator(last_key, edits_.key()));
             return add_edits(nullptr);
         }
         builder_.boundary(low);
-        for (std::size_t i = 0; i < leaf.count(); ++i) {
-            auto const key = leaf.key(i);
-            add_edits(&key);
-            if (!edits_.done() && edits_.key() == key) {
-                add_edit();
-            } else {
-                builder_.add(key, leaf.value(i));
-            }
+        builder_.replaces(0, node, low);
+        std::size_t next = 0; // the first entry that is not looked at yet
+        while (edit_below(high)) {
+            auto const [index, found] = leaf.lower_bound(edits_.key());
+            auto const until = std::max(index, next);
+            builder_.add_entries(leaf, next, until);
+            next = found ? std::max(next, index + 1) : until;
+            add_edit();
         }
-        add_edits(high);
+        builder_.add_entries(leaf, next, leaf.count());
     }
 
-    [[nodiscard]] bool is_full(subtree const& leaf) const {
+    [[nodiscard]] bool is_full(leaf_node const& leaf) const {
         auto const* const value = edits_.value();
         if (value == nullptr) return false;
-        return leaf.node.size_bytes() + edits_.key().size() + value->raw.size() + 8 >
+        format::leaf_measure measure;
+        for (std::size_t i = 0; i < leaf.count(); ++i) {
+            measure.add(leaf.key(i).size(), leaf.value(i));
+        }
+        return measure.node_bytes() + edits_.key().size() + value->raw.size() + 8 >
                sizes_.leaf_bytes;
     }
 
@@ -133,7 +143,8 @@ template <node_source Source, node_sink Sink> class erase_walk {
             low >= from_ && (to_ == nullptr || (high != nullptr && *high <= *to_));
         if (all_inside) return;
         if (level == 0) return keep_outside(node, low);
-        format::inner_view const inner(source_.node(node.node, level));
+        auto const inner = open_inner(source_, node.pair(), level);
+        builder_.replaces(level, node, low);
         std::string child_low(low);
         for (std::size_t i = 0; i + 1 < inner.count(); ++i) {
             auto child_high = inner.separator(i);
@@ -145,14 +156,14 @@ template <node_source Source, node_sink Sink> class erase_walk {
     }
 
     void keep_outside(subtree const& node, std::string_view low) {
-        format::leaf_view const leaf(source_.node(node.node, 0));
+        auto const leaf = open_leaf(source_, node.pair());
         auto const first = leaf.lower_bound(from_).index;
         auto const last = to_ == nullptr ? leaf.count() : leaf.lower_bound(*to_).index;
         if (first >= last) return builder_.add_subtree(0, node, low);
         builder_.boundary(low);
-        for (std::size_t i = 0; i < leaf.count(); ++i) {
-            if (i < first || i >= last) builder_.add(leaf.key(i), leaf.value(i));
-        }
+        builder_.replaces(0, node, low);
+        builder_.add_entries(leaf, 0, first);
+        builder_.add_entries(leaf, last, leaf.count());
     }
 
     Source const& source_;

@@ -10,15 +10,20 @@
 #include <coppice/assert.hpp>
 #include <coppice/error.hpp>
 #include <coppice/format/extent.hpp>
+#include <coppice/format/inner_walk.hpp>
 #include <coppice/format/node_writer.hpp>
 #include <coppice/options.hpp>
+#include <coppice/tree/open_node.hpp>
+#include <coppice/tree/patcher.hpp>
 #include <coppice/tree/pending.hpp>
 #include <coppice/tree/tree.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -34,6 +39,7 @@ template <node_source Source, node_sink Sink> class builder {
     builder(Source const& source, Sink& sink, node_sizes const& sizes)
         : source_(source),
           sink_(sink),
+          patcher_(source, sink, sizes.patches),
           leaf_limit_(sizes.leaf_bytes),
           inner_limit_(sizes.inner_bytes) {}
 
@@ -44,12 +50,31 @@ template <node_source Source, node_sink Sink> class builder {
     /// they are, and the last ones may stay small.
     void append_only() noexcept { append_only_ = true; }
 
+    /// Says that what comes next at `level` are the parts of an old node, changed or not: the new
+    /// one may become a patch of it. REQUIRES: the old node does not go in whole.
+    void replaces(unsigned level, subtree const& old, std::string_view low) {
+        if (empty(level)) patcher_.replaces(level, old.pair(), low);
+    }
+
     /// Adds an entry. REQUIRES: keys ascend strictly.
     void add(std::string_view key, format::stored_value const& value) {
-        if (leaf_.empty()) leaf_.low = boundary_;
+        if (leaf_.empty()) {
+            leaf_.low = boundary_;
+            leaf_.reserve(leaf_limit_ + leaf_limit_ / 4);
+        }
         leaf_.add(key, value);
         if (leaf_.count() > 1 && leaf_.node_bytes() >= 2 * leaf_limit_) {
             cut_leaf(leaf_.fitting(leaf_limit_));
+        }
+    }
+
+    /// Adds the entries [first, last) of a leaf.
+    void add_entries(leaf_node const& leaf, std::size_t first, std::size_t last) {
+        while (first < last) {
+            auto const run = leaf.run(first);
+            auto const end = std::min(run.last, run.index + (last - first));
+            for (auto i = run.index; i < end; ++i) add(run.in.key(i), run.in.value(i));
+            first += end - run.index;
         }
     }
 
@@ -60,7 +85,7 @@ template <node_source Source, node_sink Sink> class builder {
             if (too_small(l)) return open(level, whole, low);
             close(l);
         }
-        push(level + 1, {std::string(low), whole});
+        push(level + 1, low, whole);
     }
 
     /// Ends the tree.
@@ -70,7 +95,7 @@ template <node_source Source, node_sink Sink> class builder {
             if (last_level(level)) {
                 if (level == 0 && leaf_.empty()) return {};
                 if (level > 0 && inner_[level].count() == 1) {
-                    return {inner_[level].front().child, static_cast<std::uint8_t>(level)};
+                    return {inner_[level].item(0).child, static_cast<std::uint8_t>(level)};
                 }
             } else {
                 if (empty(level)) continue;
@@ -103,17 +128,16 @@ template <node_source Source, node_sink Sink> class builder {
 
     /// Takes the root of a subtree apart and adds its parts.
     void open(unsigned level, subtree const& whole, std::string_view low) {
-        auto const* const node = source_.node(whole.node, level);
+        replaces(level, whole, low);
         if (level == 0) {
             boundary(low);
-            format::leaf_view const leaf(node);
-            for (std::size_t i = 0; i < leaf.count(); ++i) add(leaf.key(i), leaf.value(i));
-            return;
+            auto const leaf = open_leaf(source_, whole.pair());
+            return add_entries(leaf, 0, leaf.count());
         }
-        format::inner_view const inner(node);
-        for (std::size_t i = 0; i < inner.count(); ++i) {
-            add_subtree(level - 1, inner.child(i),
-                        i == 0 ? std::string(low) : inner.separator(i - 1));
+        std::string buffer;
+        format::inner_walk at(open_inner(source_, whole.pair(), level));
+        for (; !at.done(); at.next()) {
+            add_subtree(level - 1, at.child(), at.index() == 0 ? low : at.low(buffer));
         }
     }
 
@@ -129,18 +153,21 @@ template <node_source Source, node_sink Sink> class builder {
 
     [[nodiscard]] std::vector<pending_child> children_of(unsigned level,
                                                          pending_child const& parent) {
-        format::inner_view const inner(source_.node(parent.child.node, level));
+        auto const inner = open_inner(source_, parent.child.pair(), level);
         std::vector<pending_child> children;
         children.reserve(inner.count());
-        for (std::size_t i = 0; i < inner.count(); ++i) {
-            children.push_back({i == 0 ? parent.low : inner.separator(i - 1), inner.child(i)});
+        std::string buffer;
+        for (format::inner_walk at(inner); !at.done(); at.next()) {
+            children.push_back(
+                {std::string(at.index() == 0 ? parent.low : at.low(buffer)), at.child()});
         }
         return children;
     }
 
-    /// Makes nodes of all that is pending at `level`: one, or two even halves, or, when appending,
-    /// full ones and a rest.
+    /// Makes nodes of all that is pending at `level`: a patch, a node, or two even halves, or, when
+    /// appending, full ones and a rest.
     void close(unsigned level) {
+        if (level == 0 ? patch_leaf() : patch_inner(level)) return;
         while (!empty(level)) {
             if (level == 0) {
                 cut_leaf(leaf_cut());
@@ -148,6 +175,27 @@ template <node_source Source, node_sink Sink> class builder {
                 cut_inner(level, inner_cut(level));
             }
         }
+    }
+
+    /// Makes one patch of all that is pending, if that is worth it. With its patch a node may be a
+    /// little above the limit; it is cut when it folds.
+    [[nodiscard]] bool patch_leaf() {
+        if (leaf_.node_bytes() > leaf_limit_ + leaf_limit_ / 4) return false;
+        auto const items = leaf_.items(leaf_.count());
+        check_order(items);
+        auto const node = patcher_.leaf(items);
+        if (node) push_leaf(*node, items);
+        return node.has_value();
+    }
+    [[nodiscard]] bool patch_inner(unsigned level) {
+        auto const& pending = inner_[level];
+        if (pending.count() < 2 || pending.node_bytes() > inner_limit_ + inner_limit_ / 4) {
+            return false;
+        }
+        auto const items = pending.items(pending.count());
+        auto const node = patcher_.inner(level, items);
+        if (node) push_inner(level, *node, items);
+        return node.has_value();
     }
 
     [[nodiscard]] std::size_t leaf_cut() const {
@@ -165,55 +213,76 @@ template <node_source Source, node_sink Sink> class builder {
         return append_only_ ? full : std::min(full, pending.fitting(total / 2));
     }
 
-    void cut_leaf(std::size_t count) {
-        auto const items = leaf_.items(count);
-        for (std::size_t i = 1; i < count; ++i) detail::check_order(items[i - 1].key, items[i].key);
-        format::leaf_measure measure;
-        std::uint64_t extent_bytes = 0;
-        for (auto const& [key, value] : items) {
-            measure.add(key.size(), value);
-            if (value.out_of_line)
-                extent_bytes += format::extent_stored_bytes(value.length_bytes());
+    static void check_order(std::span<format::leaf_item const> items) {
+        for (std::size_t i = 1; i < items.size(); ++i) {
+            detail::check_order(items[i - 1].key, items[i].key);
         }
+    }
+
+    void cut_leaf(std::size_t count) {
+        patcher_.forget(0);
+        auto const items = leaf_.items(count);
+        check_order(items);
+        format::leaf_measure measure;
+        for (auto const& [key, value] : items) measure.add(key.size(), value);
         auto const node = sink_.allocate_node(measure.node_bytes());
         format::write_leaf(items, node);
-        subtree const leaf{sink_.seal_node(node), count, node.size() + extent_bytes};
+        push_leaf({sink_.seal_node(node)}, items);
+    }
+
+    /// Names the front of what is pending in its parent.
+    void push_leaf(node_pair const& node, std::span<format::leaf_item const> items) {
+        auto const count = items.size();
+        subtree leaf{node.base, count, node.size_bytes(), node.patch};
+        for (auto const& [key, value] : items) {
+            if (value.out_of_line) {
+                leaf.bytes += format::extent_stored_bytes(value.length_bytes());
+            }
+        }
         std::string next_low;
         if (count < leaf_.count()) {
             auto const next_key = leaf_.item(count).key;
             detail::check_order(items.back().key, next_key);
             next_low = format::shortest_separator(items.back().key, next_key);
         }
-        auto low = std::exchange(leaf_.low, std::move(next_low));
+        auto const low = std::exchange(leaf_.low, std::move(next_low));
         leaf_.drop_front(count);
-        push(1, {std::move(low), leaf});
+        push(1, low, leaf);
     }
 
     void cut_inner(unsigned level, std::size_t count) {
+        patcher_.forget(level);
         auto const items = inner_[level].items(count);
         auto const node = sink_.allocate_node(format::inner_node_bytes(items));
         format::write_inner(level, items, node);
-        subtree whole{sink_.seal_node(node), 0, node.size()};
+        push_inner(level, {sink_.seal_node(node)}, items);
+    }
+
+    void push_inner(unsigned level, node_pair const& node,
+                    std::span<format::inner_item const> items) {
+        subtree whole{node.base, 0, node.size_bytes(), node.patch};
         for (auto const& item : items) {
             whole.entries += item.child.entries;
             whole.bytes += item.child.bytes;
         }
-        std::string low(items.front().low);
-        inner_[level].drop_front(count);
-        push(level + 1, {std::move(low), whole});
+        push(level + 1, items.front().low, whole);
+        inner_[level].drop_front(items.size());
     }
 
-    void push(unsigned level, pending_child child) {
+    void push(unsigned level, std::string_view low, subtree const& child) {
         if (level > format::max_height) throw error(errc::corrupt, "a tree is too high");
         auto& pending = inner_[level];
-        pending.add(std::move(child));
-        if (pending.count() >= 4 && pending.node_bytes() >= 2 * inner_limit_) {
+        pending.add(low, child);
+        auto const too_large = 2 * inner_limit_;
+        if (pending.count() >= 4 && pending.most_node_bytes() >= too_large &&
+            pending.node_bytes() >= too_large) {
             cut_inner(level, pending.fitting(inner_limit_));
         }
     }
 
     Source const& source_;
     Sink& sink_;
+    patcher<Source, Sink> patcher_;
     std::size_t leaf_limit_;
     std::size_t inner_limit_;
     std::string boundary_;

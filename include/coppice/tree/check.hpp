@@ -23,12 +23,14 @@
 //   cuts       a leaf above `leaf_bytes` holds one entry, an inner node above `inner_bytes` has at
 //              most three children
 //   values     a value out of line is not empty, and can be read
+//   patches    a patch is of its base's level and count; each change stands where its key belongs;
+//              base and patch keep to the above themselves, and together in order, bounds, totals
 
 #include <coppice/error.hpp>
 #include <coppice/format/extent.hpp>
-#include <coppice/format/inner.hpp>
-#include <coppice/format/leaf.hpp>
 #include <coppice/options.hpp>
+#include <coppice/tree/check_report.hpp>
+#include <coppice/tree/open_node.hpp>
 #include <coppice/tree/tree.hpp>
 
 #include <algorithm>
@@ -42,32 +44,6 @@
 #include <vector>
 
 namespace coppice::inline COPPICE_ABI::tree {
-
-/// Something that is not as it should be.
-struct finding {
-    std::string what;         ///< in words
-    std::uint64_t offset = 0; ///< of the node or value concerned; 0 where it is in memory
-};
-
-/// What a check saw. Empty `findings` means that the tree is sound.
-struct check_report {
-    std::vector<finding> findings;       ///< at most `max_findings`
-    std::uint64_t unlisted_findings = 0; ///< how many there were beyond those
-    std::uint64_t nodes = 0;             ///< nodes that could be read
-    std::uint64_t leaves = 0;            ///< leaves among them
-    std::uint64_t entries = 0;           ///< entries of those leaves
-    std::uint64_t bytes = 0;             ///< of those nodes, and of their values out of line
-    std::uint64_t leaf_bytes = 0;        ///< of those leaves alone
-
-    static constexpr std::size_t max_findings = 1000;
-
-    /// How full the leaves are on average; 1 is full, an empty tree is full.
-    [[nodiscard]] double leaf_fill(node_sizes const& sizes) const noexcept {
-        if (leaves == 0) return 1.0;
-        return static_cast<double>(leaf_bytes) /
-               (static_cast<double>(leaves) * static_cast<double>(sizes.leaf_bytes));
-    }
-};
 
 /// For a check that does not read the values that lie out of line.
 struct skip_extents {
@@ -131,23 +107,40 @@ template <node_source Source, typename VerifyExtent> class tree_check {
 
     /// Checks a node and what is below it.
     void visit(subtree const& whole, unsigned level, key_bounds const& bounds) {
-        auto const ref = whole.node;
+        auto const* const base = take(whole.node, level);
+        if (base == nullptr) return;
+        std::byte const* patch = nullptr;
+        if (!whole.patch.is_null()) {
+            patch = take(whole.patch, level | format::patch_level_bit);
+            if (patch == nullptr) return;
+            auto const fits =
+                format::load_node_header(patch).patched == format::load_node_header(base).count;
+            if (!require(fits, "a patch of another node than its base", place_of(whole.patch))) {
+                return;
+            }
+            ++report_.patches;
+        }
+        if (level == 0) {
+            check_totals(whole, check_leaf_node(whole.pair(), {base, patch}, bounds));
+        } else {
+            check_totals(whole, check_inner_node(whole.pair(), {base, patch}, level, bounds));
+        }
+    }
+
+    /// Counts a node or a patch. @return its bytes; null, and a finding, where they cannot be had
+    [[nodiscard]] std::byte const* take(node_ref ref, unsigned level) {
         auto const offset = place_of(ref);
         if (!require(
                 seen_.insert(ref.in_memory() ? ref.hot & ~std::uint64_t{0x7FFFF} : offset).second,
                 "a node that is named twice", offset)) {
-            return;
+            return nullptr;
         }
         if (!ref.in_memory()) parts_.push_back({offset, ref.end_offset(), true});
         auto const* const node = read(ref, level);
-        if (node == nullptr) return;
+        if (node == nullptr) return nullptr;
         ++report_.nodes;
         report_.bytes += ref.size_bytes();
-        if (level == 0) {
-            check_totals(whole, check_leaf_node(ref, node, bounds));
-        } else {
-            check_totals(whole, check_inner_node(ref, node, level, bounds));
-        }
+        return node;
     }
 
     /// The bytes of a node; null, and a finding, where they cannot be had or are another's.
@@ -155,14 +148,16 @@ template <node_source Source, typename VerifyExtent> class tree_check {
         try {
             auto const* const node = source_.node(ref, level);
             auto const header = format::load_node_header(node);
+            auto const patch = level >= format::patch_level_bit;
             auto const fits = header.level == level && header.leaf() == (level == 0) &&
-                              header.size_bytes == ref.size_bytes() &&
-                              header.count >= (level == 0 ? 1U : 2U);
+                              header.patch() == patch && header.size_bytes == ref.size_bytes() &&
+                              header.count >= (level == 0 || patch ? 1U : 2U);
             if (!require(fits, "a node of the wrong kind, level, size or count", place_of(ref))) {
                 return nullptr;
             }
-            auto const reserved = format::load<std::uint16_t>(node + 14) | header.patched;
-            require(reserved == 0, "reserved bytes of a node are not zero", place_of(ref));
+            auto const reserved = format::load<std::uint16_t>(node + 14);
+            require(reserved == 0 && (level != 0 || header.patched == 0),
+                    "reserved bytes of a node are not zero", place_of(ref));
             return node;
         } catch (error const& e) {
             found(e.what(), e.offset().value_or(place_of(ref)));
@@ -191,39 +186,68 @@ template <node_source Source, typename VerifyExtent> class tree_check {
 
     // ---- leaves --------------------------------------------------------------------------------
 
-    [[nodiscard]] subtree check_leaf_node(node_ref ref, std::byte const* node,
+    [[nodiscard]] subtree check_leaf_node(node_pair const& ref, leaf_node const& leaf,
                                           key_bounds const& bounds) {
-        auto const offset = place_of(ref);
-        format::leaf_view const leaf(node);
-        auto const header = format::load_node_header(node);
-        subtree actual{ref, leaf.count(), ref.size_bytes()};
+        auto const offset = place_of(ref.base);
+        subtree actual{ref.base, leaf.count(), ref.size_bytes(), ref.patch};
         bool ordered = true;
         bool inside = true;
+        std::string_view before;
+        for (std::size_t i = 0; i < leaf.count(); ++i) {
+            auto const run = leaf.run(i);
+            auto const key = run.in.key(run.index);
+            ordered = ordered && (i == 0 || before < key);
+            inside = inside && bounds.contain(key);
+            before = key;
+            auto const value = run.in.value(run.index);
+            auto const owner = run.in.bytes() == leaf.base().bytes() ? ref.base : ref.patch;
+            if (value.out_of_line) actual.bytes += check_reference(owner, value.extent());
+        }
+        require(ordered, "the keys of a leaf do not ascend", offset);
+        require(inside, "a key outside the bounds that the separators above give", offset);
+        check_records(ref.base, leaf.base());
+        auto const header = format::load_node_header(leaf.base().bytes());
+        require(header.has_flag_array == 0 || header.entry_flags == 0,
+                "a leaf with flags for each entry and for all", offset);
+        require(ref.base.size_bytes() <= sizes_.leaf_bytes || leaf.base().count() == 1,
+                "a leaf that should have been cut", offset);
+        if (leaf.is_patched()) check_leaf_patch(ref.patch, leaf);
+        ++report_.leaves;
+        report_.entries += leaf.count();
+        report_.leaf_bytes += ref.size_bytes();
+        return actual;
+    }
+
+    /// Checks what the search in a leaf, or in a leaf patch, relies on.
+    void check_records(node_ref ref, format::leaf_view const& leaf) {
+        bool ordered = true;
         bool searchable = true;
         auto const prefix = leaf.key(0).substr(0, leaf.prefix_bytes());
         for (std::size_t i = 0; i < leaf.count(); ++i) {
             auto const key = leaf.key(i);
             ordered = ordered && (i == 0 || leaf.key(i - 1) < key);
-            inside = inside && bounds.contain(key);
             searchable = searchable && key.starts_with(prefix) &&
                          leaf.head(i) == format::key_head(key.substr(prefix.size()));
-            auto const value = leaf.value(i);
-            if (value.out_of_line) actual.bytes += check_reference(ref, value.extent());
         }
-        require(ordered, "the keys of a leaf do not ascend", offset);
-        require(inside, "a key outside the bounds that the separators above give", offset);
-        require(searchable, "the prefix or a head of a leaf is not what its keys say", offset);
-        require(header.has_flag_array == 0 || header.entry_flags == 0,
-                "a leaf with flags for each entry and for all", offset);
-        require(ref.size_bytes() <= sizes_.leaf_bytes || leaf.count() == 1,
-                "a leaf that should have been cut", offset);
+        require(ordered, "the keys of a node do not ascend", place_of(ref));
+        require(searchable, "the prefix or a head of a leaf is not what its keys say",
+                place_of(ref));
         auto const last = leaf.value(leaf.count() - 1).raw;
         check_padding(reinterpret_cast<std::byte const*>(last.data() + last.size()),
-                      node + ref.size_bytes(), offset);
-        ++report_.leaves;
-        report_.entries += leaf.count();
-        report_.leaf_bytes += ref.size_bytes();
-        return actual;
+                      leaf.bytes() + ref.size_bytes(), place_of(ref));
+    }
+
+    /// Checks that each change of a leaf stands at the place where its key belongs.
+    void check_leaf_patch(node_ref ref, leaf_node const& leaf) {
+        auto const patch = leaf.patch();
+        auto const& base = leaf.base();
+        check_records(ref, patch.changed());
+        bool placed = true;
+        for (std::size_t k = 0; k < patch.count(); ++k) {
+            auto const [index, found] = base.lower_bound(patch.changed().key(k));
+            placed = placed && index == patch.base_index(k) && found == patch.replaces(k);
+        }
+        require(placed, "a change of a leaf patch is not where its key belongs", place_of(ref));
     }
 
     /// Checks a leaf's reference to a value. @return the bytes that the value takes
@@ -245,30 +269,29 @@ template <node_source Source, typename VerifyExtent> class tree_check {
 
     // ---- inner nodes ---------------------------------------------------------------------------
 
-    [[nodiscard]] subtree check_inner_node(node_ref ref, std::byte const* node, unsigned level,
-                                           key_bounds const& bounds) {
-        auto const offset = place_of(ref);
-        format::inner_view const inner(node);
-        require(ref.size_bytes() <= sizes_.inner_bytes || inner.count() <= 3,
+    [[nodiscard]] subtree check_inner_node(node_pair const& ref, inner_node const& inner,
+                                           unsigned level, key_bounds const& bounds) {
+        auto const offset = place_of(ref.base);
+        require(ref.base.size_bytes() <= sizes_.inner_bytes || inner.base().count() <= 3,
                 "an inner node that should have been cut", offset);
-        check_inner_padding(inner, node, ref);
-        subtree actual{ref, 0, ref.size_bytes()};
+        check_separators(ref.base, inner.base());
+        if (inner.is_patched()) check_inner_patch_padding(ref.patch, inner.patch());
+        auto const last_part = inner.is_patched() ? ref.patch : ref.base;
+        subtree actual{ref.base, 0, ref.size_bytes(), ref.patch};
         std::string low(bounds.low);
         for (std::size_t i = 0; i < inner.count(); ++i) {
             auto const child = inner.child(i);
             actual.entries += child.entries;
             actual.bytes += child.bytes;
             if (i + 1 == inner.count()) {
-                follow(ref, child, level, {low, bounds.high});
+                follow(last_part, child, level, {low, bounds.high});
                 break;
             }
             auto separator = inner.separator(i);
             std::string_view const bound = separator; // clang 14 cannot compare the two types
             require(bound > low && (!bounds.high || bound < *bounds.high),
                     "a separator that does not ascend, or passes the bounds above it", offset);
-            require(inner.head(i) == format::key_head(inner.suffix(i)),
-                    "a head of an inner node is not what its separator says", offset);
-            follow(ref, child, level, {low, separator});
+            follow(last_part, child, level, {low, separator});
             low = std::move(separator);
         }
         return actual;
@@ -277,22 +300,37 @@ template <node_source Source, typename VerifyExtent> class tree_check {
     void follow(node_ref parent, subtree const& child, unsigned level, key_bounds const& bounds) {
         auto const offset = place_of(parent);
         if (!parent.in_memory()) {
-            if (!require(!child.node.in_memory(), "a node of a file names memory", offset)) return;
-            if (!require(child.node.end_offset() <= offset,
-                         "a child that does not lie before its parent", offset)) {
+            if (!require(!child.pair().in_memory(), "a node of a file names memory", offset)) {
                 return;
             }
+            auto const below = child.node.end_offset() <= offset &&
+                               (child.patch.is_null() || child.patch.end_offset() <= offset);
+            if (!require(below, "a child that does not lie before its parent", offset)) return;
         }
         visit(child, level - 1, bounds);
     }
 
-    void check_inner_padding(format::inner_view const& inner, std::byte const* node, node_ref ref) {
+    /// Checks what the search in an inner node relies on, and its padding.
+    void check_separators(node_ref ref, format::inner_view const& inner) {
+        bool searchable = true;
+        for (std::size_t i = 0; i + 1 < inner.count(); ++i) {
+            searchable = searchable && inner.head(i) == format::key_head(inner.suffix(i)) &&
+                         (i == 0 || inner.suffix(i - 1) < inner.suffix(i));
+        }
+        require(searchable, "a head of an inner node is not what its separator says",
+                place_of(ref));
         auto const heads_end = format::node_header_bytes + 4 * (inner.count() - 1);
         auto const hot = format::node_header_bytes + format::inner_view::heads_bytes(inner.count());
-        check_padding(node + heads_end, node + hot, place_of(ref));
+        check_padding(inner.bytes() + heads_end, inner.bytes() + hot, place_of(ref));
         auto const last = inner.suffix(inner.count() - 2);
         check_padding(reinterpret_cast<std::byte const*>(last.data() + last.size()),
-                      node + ref.size_bytes(), place_of(ref));
+                      inner.bytes() + ref.size_bytes(), place_of(ref));
+    }
+
+    void check_inner_patch_padding(node_ref ref, format::inner_patch_view const& patch) {
+        auto const last = patch.separator(patch.count() - 1);
+        auto const* const end = reinterpret_cast<std::byte const*>(last.data() + last.size());
+        check_padding(end, end + (ref.size_bytes() - patch.end(patch.count() - 1)), place_of(ref));
     }
 
     // ---- the file as a whole -------------------------------------------------------------------

@@ -21,7 +21,7 @@ namespace coppice::inline COPPICE_ABI::tree {
 /// How many descents go on at once: about as many misses as a core can have under way.
 inline constexpr std::size_t find_batch = 16;
 
-/// The stored values of several keys. A source with `prefetch(ref)` is told what comes next.
+/// The stored values of several keys. A source that takes hints is told what comes next.
 /// @param found gets one answer for each key. REQUIRES: as many as keys, at most `find_batch`
 template <node_source Source>
 void find_many(Source const& source, tree_ref const& tree, std::span<std::string_view const> keys,
@@ -31,25 +31,20 @@ void find_many(Source const& source, tree_ref const& tree, std::span<std::string
         for (auto& each : found) each.reset();
         return;
     }
-    std::array<format::node_ref, find_batch> nodes;
-    nodes.fill(tree.root.node);
+    std::array<node_pair, find_batch> nodes;
+    nodes.fill(tree.root.pair());
     for (unsigned level = tree.height - 1U; level > 0; --level) {
         for (std::size_t i = 0; i < keys.size(); ++i) {
-            format::inner_view const inner(source.node(nodes[i], level));
-            nodes[i] = inner.node(inner.child_for(keys[i]));
-            if constexpr (requires { source.prefetch(nodes[i]); }) source.prefetch(nodes[i]);
+            nodes[i] = open_inner(source, nodes[i], level).child_of(keys[i]);
+            prefetch(source, nodes[i], searched_bytes);
         }
     }
-    std::array<format::leaf_view, find_batch> leaves;
+    std::array<leaf_node, find_batch> leaves;
     for (std::size_t i = 0; i < keys.size(); ++i) {
-        leaves[i] = format::leaf_view(source.node(nodes[i], 0));
+        leaves[i] = open_leaf(source, nodes[i]);
         leaves[i].prefetch(keys[i]);
     }
-    for (std::size_t i = 0; i < keys.size(); ++i) {
-        auto const& leaf = leaves[i];
-        auto const [index, is_there] = leaf.lower_bound(keys[i]);
-        found[i] = is_there ? std::optional(leaf.value(index)) : std::nullopt;
-    }
+    for (std::size_t i = 0; i < keys.size(); ++i) found[i] = leaves[i].find(keys[i]);
 }
 
 } // namespace coppice::inline COPPICE_ABI::tree

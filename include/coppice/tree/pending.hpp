@@ -82,6 +82,9 @@ class pending_leaf {
         }
     }
 
+    /// Makes room for so many bytes of entries.
+    void reserve(std::size_t pool_bytes) { pool_.reserve(pool_bytes); }
+
     std::string low; ///< the lowest key that the first node of these may hold
 
   private:
@@ -97,53 +100,66 @@ class pending_leaf {
     format::leaf_measure measure_;
 };
 
-/// A child that waits to become part of an inner node.
+/// A child that is moved from one place to another.
 struct pending_child {
     std::string low; ///< the lowest key that it may hold
     format::subtree child;
 };
 
-/// Children that wait to become inner nodes of one level.
+/// Children that wait to become inner nodes of one level. Their lowest keys are copied.
 class pending_inner {
   public:
     [[nodiscard]] bool empty() const noexcept { return children_.empty(); }
     [[nodiscard]] std::size_t count() const noexcept { return children_.size(); }
-    [[nodiscard]] pending_child const& front() const noexcept { return children_.front(); }
+    [[nodiscard]] format::inner_item item(std::size_t i) const noexcept {
+        return {low(i), children_[i].child};
+    }
 
     /// The size of the node that all of them would make. REQUIRES: at least two.
     [[nodiscard]] std::size_t node_bytes() const noexcept {
-        return bytes_of(count(), low_bytes_ - front().low.size());
+        return bytes_of(count(), lows_.size() - low(0).size(), patched_);
+    }
+    /// No less than `node_bytes()`, and quicker to tell. REQUIRES: at least two.
+    [[nodiscard]] std::size_t most_node_bytes() const noexcept {
+        return format::inner_node_bytes(count(), 0, lows_.size(), patched_);
     }
 
     /// @throws errc::corrupt unless its low is above those of all before it
-    void add(pending_child child) {
-        if (!empty()) detail::check_order(children_.back().low, child.low);
-        children_.push_back(std::move(child));
-        low_bytes_ += children_.back().low.size();
+    void add(std::string_view low, format::subtree const& child) {
+        if (empty()) {
+            children_.reserve(usual_count);
+        } else {
+            detail::check_order(this->low(count() - 1), low);
+        }
+        children_.push_back({lows_.size(), low.size(), child});
+        lows_.append(low);
+        patched_ += is_patched(children_.back());
     }
     /// @throws errc::corrupt unless all lows ascend
-    void prepend(std::vector<pending_child> before) {
-        auto after = std::exchange(children_, {});
-        low_bytes_ = 0;
-        for (auto* const part : {&before, &after}) {
-            for (auto& child : *part) add(std::move(child));
-        }
+    void prepend(std::vector<pending_child> const& before) {
+        auto const after = std::exchange(*this, {});
+        for (auto const& [low, child] : before) add(low, child);
+        for (std::size_t i = 0; i < after.count(); ++i) add(after.low(i), after.children_[i].child);
     }
     [[nodiscard]] pending_child take_back() {
-        auto last = std::move(children_.back());
+        auto const last = children_.back();
+        pending_child result{std::string(low(count() - 1)), last.child};
         children_.pop_back();
-        low_bytes_ -= last.low.size();
-        return last;
+        lows_.resize(last.low_begin);
+        patched_ -= is_patched(last);
+        return result;
     }
 
     /// How many children from the front fit into a node of `limit_bytes`, at least two, and such
     /// that one child never stays behind alone. REQUIRES: at least two.
     [[nodiscard]] std::size_t fitting(std::size_t limit_bytes) const noexcept {
         std::size_t fit = 2;
-        auto separator_bytes = children_[1].low.size();
+        auto separator_bytes = children_[1].low_bytes;
+        auto patched = is_patched(children_[0]) + is_patched(children_[1]);
         for (; fit < count(); ++fit) {
-            separator_bytes += children_[fit].low.size();
-            if (bytes_of(fit + 1, separator_bytes) > limit_bytes) break;
+            separator_bytes += children_[fit].low_bytes;
+            patched += is_patched(children_[fit]);
+            if (bytes_of(fit + 1, separator_bytes, patched) > limit_bytes) break;
         }
         return legal_cut(fit);
     }
@@ -158,28 +174,46 @@ class pending_inner {
     [[nodiscard]] std::vector<format::inner_item> items(std::size_t first_count) const {
         std::vector<format::inner_item> result;
         result.reserve(first_count);
-        for (std::size_t i = 0; i < first_count; ++i) {
-            result.push_back({children_[i].low, children_[i].child});
-        }
+        for (std::size_t i = 0; i < first_count; ++i) result.push_back(item(i));
         return result;
     }
 
     void drop_front(std::size_t drop_count) {
-        for (std::size_t i = 0; i < drop_count; ++i) low_bytes_ -= children_[i].low.size();
+        COPPICE_ASSERT(drop_count <= count());
+        auto const cut = drop_count == count() ? lows_.size() : children_[drop_count].low_begin;
+        for (std::size_t i = 0; i < drop_count; ++i) patched_ -= is_patched(children_[i]);
         children_.erase(children_.begin(),
                         children_.begin() + static_cast<std::ptrdiff_t>(drop_count));
+        lows_.erase(0, cut);
+        for (auto& each : children_) each.low_begin -= cut;
     }
 
   private:
-    /// The size of a node of the first children, whose separators have so many bytes.
-    [[nodiscard]] std::size_t bytes_of(std::size_t first_count,
-                                       std::size_t separator_bytes) const noexcept {
-        auto const prefix = format::common_prefix(children_[1].low, children_[first_count - 1].low);
-        return format::inner_node_bytes(first_count, prefix, separator_bytes);
+    static constexpr std::size_t usual_count = 32;
+
+    struct child_at {
+        std::size_t low_begin;
+        std::size_t low_bytes;
+        format::subtree child;
+    };
+
+    [[nodiscard]] std::string_view low(std::size_t i) const noexcept {
+        return {lows_.data() + children_[i].low_begin, children_[i].low_bytes};
+    }
+    [[nodiscard]] static std::size_t is_patched(child_at const& at) noexcept {
+        return at.child.patch.is_null() ? 0 : 1;
+    }
+    /// The size of a node of the first children, whose separators have so many bytes, and of which
+    /// so many have a patch.
+    [[nodiscard]] std::size_t bytes_of(std::size_t first_count, std::size_t separator_bytes,
+                                       std::size_t patched) const noexcept {
+        auto const prefix = format::common_prefix(low(1), low(first_count - 1));
+        return format::inner_node_bytes(first_count, prefix, separator_bytes, patched);
     }
 
-    std::vector<pending_child> children_;
-    std::size_t low_bytes_ = 0; ///< of the lows of all of them
+    std::vector<child_at> children_;
+    std::string lows_;        ///< of all of them, one behind the other
+    std::size_t patched_ = 0; ///< how many of them have a patch
 };
 
 } // namespace coppice::inline COPPICE_ABI::tree

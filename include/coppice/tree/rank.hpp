@@ -5,8 +5,7 @@
 // Invariant: one descent of `height` nodes; the totals in the references say the rest.
 // Allocates: nothing.
 
-#include <coppice/format/inner.hpp>
-#include <coppice/format/leaf.hpp>
+#include <coppice/tree/open_node.hpp>
 #include <coppice/tree/tree.hpp>
 
 #include <cstdint>
@@ -21,14 +20,14 @@ template <node_source Source>
 [[nodiscard]] std::uint64_t rank(Source const& source, tree_ref const& tree, std::string_view key) {
     if (tree.height == 0) return 0;
     std::uint64_t before = 0;
-    auto node = tree.root.node;
+    auto node = tree.root.pair();
     for (unsigned level = tree.height - 1U; level > 0; --level) {
-        format::inner_view const inner(source.node(node, level));
+        auto const inner = open_inner(source, node, level);
         auto const child = inner.child_for(key);
         for (std::size_t i = 0; i < child; ++i) before += inner.entries(i);
-        node = inner.node(child);
+        node = inner.pair(child);
     }
-    return before + format::leaf_view(source.node(node, 0)).lower_bound(key).index;
+    return before + open_leaf(source, node).lower_bound(key).index;
 }
 
 /// The lowest text above all texts that begin with `prefix`; nothing where there is none.

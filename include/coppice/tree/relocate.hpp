@@ -6,13 +6,14 @@
 //   the totals stand. The memory tree is not changed. The recursion is as deep as the tree.
 
 #include <coppice/bytes.hpp>
-#include <coppice/format/inner.hpp>
-#include <coppice/format/leaf.hpp>
+#include <coppice/format/inner_patch.hpp>
+#include <coppice/format/leaf_patch.hpp>
 #include <coppice/tree/tree.hpp>
 
 #include <concepts>
 #include <cstddef>
 #include <cstring>
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -26,6 +27,7 @@ concept relocation_sink = node_sink<S> && requires(S& sink, std::string_view val
 
 namespace detail {
 
+/// A leaf, or a patch of one.
 template <relocation_sink Sink> node_ref relocate_leaf(Sink& sink, node_ref node) {
     auto const* const from = node.memory();
     format::leaf_view const leaf(from);
@@ -49,24 +51,66 @@ template <relocation_sink Sink> node_ref relocate_leaf(Sink& sink, node_ref node
     return sink.seal_node(to);
 }
 
-template <relocation_sink Sink> node_ref relocate_node(Sink& sink, node_ref node, unsigned level) {
-    if (!node.in_memory()) return node;
-    if (level == 0) return relocate_leaf(sink, node);
-    auto const* const from = node.memory();
-    format::inner_view const inner(from);
-    std::vector<node_ref> children(inner.count());
+/// Writes references into a node: all hot words, then all checksums.
+inline void store_refs(std::byte* to, std::span<node_ref const> refs) noexcept {
+    for (std::size_t i = 0; i < refs.size(); ++i) {
+        format::store(to + 8 * i, refs[i].hot);
+        format::store(to + 8 * (refs.size() + i), refs[i].checksum);
+    }
+}
+
+template <relocation_sink Sink>
+node_pair relocate_node(Sink& sink, node_pair const& node, unsigned level);
+template <relocation_sink Sink> node_ref relocate_patch(Sink& sink, node_ref patch, unsigned level);
+
+template <relocation_sink Sink> node_ref relocate_inner(Sink& sink, node_ref node, unsigned level) {
+    format::inner_view const inner(node.memory());
+    std::vector<node_ref> bases(inner.count());
+    std::vector<node_ref> patches;
     for (std::size_t i = 0; i < inner.count(); ++i) {
-        children[i] = relocate_node(sink, inner.node(i), level - 1);
+        auto const child = relocate_node(sink, inner.pair(i), level - 1);
+        bases[i] = child.base;
+        if (child.is_patched()) patches.push_back(child.patch);
     }
     auto const to = sink.allocate_node(static_cast<std::size_t>(node.size_bytes()));
-    std::memcpy(to.data(), from, to.size());
-    auto* const hot =
-        to.data() + format::node_header_bytes + format::inner_view::heads_bytes(inner.count());
-    for (std::size_t i = 0; i < inner.count(); ++i) {
-        format::store(hot + 8 * i, children[i].hot);
-        format::store(hot + 8 * (inner.count() + i), children[i].checksum);
-    }
+    std::memcpy(to.data(), node.memory(), to.size());
+    store_refs(to.data() + inner.refs_begin(), bases);
+    if (!patches.empty()) store_refs(to.data() + inner.patch_refs_begin(), patches);
     return sink.seal_node(to);
+}
+
+/// A change names a node, or a patch of a child that is named before it or in the base.
+template <relocation_sink Sink>
+node_ref relocate_inner_patch(Sink& sink, node_ref node, unsigned level) {
+    format::inner_patch_view const patch(node.memory());
+    std::vector<node_ref> refs(patch.count());
+    for (std::size_t k = 0; k < patch.count(); ++k) {
+        refs[k] = patch.node(k);
+        if (!refs[k].in_memory()) continue;
+        auto const is_patch = patch.what(k) == static_cast<unsigned>(format::child_change::patched);
+        refs[k] = is_patch ? relocate_patch(sink, refs[k], level - 1)
+                           : relocate_node(sink, {refs[k]}, level - 1).base;
+    }
+    auto const to = sink.allocate_node(static_cast<std::size_t>(node.size_bytes()));
+    std::memcpy(to.data(), node.memory(), to.size());
+    store_refs(to.data() + format::inner_patch_view::fixed_bytes, refs);
+    return sink.seal_node(to);
+}
+
+template <relocation_sink Sink>
+node_ref relocate_patch(Sink& sink, node_ref patch, unsigned level) {
+    return level == 0 ? relocate_leaf(sink, patch) : relocate_inner_patch(sink, patch, level);
+}
+
+template <relocation_sink Sink>
+node_pair relocate_node(Sink& sink, node_pair const& node, unsigned level) {
+    auto result = node;
+    if (node.base.in_memory()) {
+        result.base =
+            level == 0 ? relocate_leaf(sink, node.base) : relocate_inner(sink, node.base, level);
+    }
+    if (node.patch.in_memory()) result.patch = relocate_patch(sink, node.patch, level);
+    return result;
 }
 
 } // namespace detail
@@ -76,7 +120,9 @@ template <relocation_sink Sink> node_ref relocate_node(Sink& sink, node_ref node
 template <relocation_sink Sink> [[nodiscard]] tree_ref relocate(Sink& sink, tree_ref const& tree) {
     if (tree.height == 0) return tree;
     auto result = tree;
-    result.root.node = detail::relocate_node(sink, tree.root.node, tree.height - 1U);
+    auto const root = detail::relocate_node(sink, tree.root.pair(), tree.height - 1U);
+    result.root.node = root.base;
+    result.root.patch = root.patch;
     return result;
 }
 

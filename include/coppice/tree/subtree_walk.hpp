@@ -11,8 +11,7 @@
 #include <coppice/bytes.hpp>
 #include <coppice/error.hpp>
 #include <coppice/format/commit_record.hpp>
-#include <coppice/format/inner.hpp>
-#include <coppice/format/leaf.hpp>
+#include <coppice/tree/open_node.hpp>
 #include <coppice/tree/tree.hpp>
 
 #include <array>
@@ -57,7 +56,7 @@ template <node_source Source> class subtree_walk {
   public:
     /// At the whole tree, closed; at the end of an empty one. REQUIRES: the source outlives it.
     subtree_walk(Source const& source, tree_ref const& tree, key_limits const& limits) noexcept
-        : source_(&source), limits_(limits), height_(tree.height), node_(tree.root.node) {
+        : source_(&source), limits_(limits), height_(tree.height), node_(tree.root.pair()) {
         COPPICE_ASSERT(height_ <= format::max_height);
         if (height_ == 0) return;
         level_ = height_ - 1U;
@@ -69,7 +68,7 @@ template <node_source Source> class subtree_walk {
     [[nodiscard]] bool at_entry() const noexcept { return state_ == state::entry; }
 
     /// The node of the subtree, which may be unread so far. REQUIRES: `at_subtree()`.
-    [[nodiscard]] node_ref node() const noexcept { return node_; }
+    [[nodiscard]] node_pair const& node() const noexcept { return node_; }
     [[nodiscard]] unsigned level() const noexcept { return level_; }
     /// No key of the subtree, or behind it, is below this; nothing: not known.
     [[nodiscard]] std::optional<separator> const& low() const noexcept { return low_; }
@@ -100,17 +99,18 @@ template <node_source Source> class subtree_walk {
   private:
     enum class state : std::uint8_t { end, subtree, entry };
     struct frame {
-        std::byte const* node = nullptr;
+        std::byte const* base = nullptr;
+        std::byte const* patch = nullptr;
         std::size_t index = 0;
     };
 
-    [[nodiscard]] static separator separator_of(format::inner_view const& inner,
-                                                std::size_t i) noexcept {
-        return {inner.prefix(), inner.suffix(i)};
+    [[nodiscard]] static separator separator_of(inner_node const& inner, std::size_t i) noexcept {
+        auto const [prefix, suffix] = inner.separator_parts(i);
+        return {prefix, suffix};
     }
     [[noreturn]] void disordered() const {
         throw error(errc::corrupt, "the keys or separators of a tree do not ascend", {},
-                    node_.in_memory() ? std::nullopt : std::optional(node_.offset()));
+                    node_.in_memory() ? std::nullopt : std::optional(node_.base.offset()));
     }
 
     /// Is this place behind the limits?
@@ -132,11 +132,11 @@ template <node_source Source> class subtree_walk {
     void go_behind(unsigned level) {
         while (++level < height_) {
             auto& at = frames_[level];
-            format::inner_view const inner(at.node);
+            inner_node const inner(at.base, at.patch);
             if (at.index + 1 == inner.count()) continue;
             pass(separator_of(inner, at.index));
             ++at.index;
-            node_ = inner.node(at.index);
+            node_ = inner.pair(at.index);
             level_ = level - 1;
             return enter(state::subtree);
         }
@@ -150,11 +150,11 @@ template <node_source Source> class subtree_walk {
     key_limits limits_;
     unsigned height_ = 0;
     state state_ = state::end;
-    node_ref node_; // the closed subtree, or the leaf of the entry
+    node_pair node_; // the closed subtree, or the leaf of the entry
     unsigned level_ = 0;
     std::optional<separator> low_;    // of the subtree
     std::optional<separator> passed_; // the highest separator or key so far
-    format::leaf_view leaf_;
+    leaf_node leaf_;
     std::size_t index_ = 0;                        // in the leaf
     std::array<frame, format::max_height> frames_; // of the open nodes above, by level
 };
@@ -162,17 +162,16 @@ template <node_source Source> class subtree_walk {
 template <node_source Source> void subtree_walk<Source>::open() {
     COPPICE_ASSERT(at_subtree());
     state_ = state::end;
-    auto const* const bytes = source_->node(node_, level_);
     if (level_ > 0) {
-        format::inner_view const inner(bytes);
+        auto const inner = open_inner(*source_, node_, level_);
         auto const index = limits_.from ? inner.child_for(*limits_.from) : std::size_t{0};
-        frames_[level_] = {bytes, index};
+        frames_[level_] = {inner.base().bytes(), inner.patch_bytes(), index};
         if (index > 0) pass(separator_of(inner, index - 1));
-        node_ = inner.node(index);
+        node_ = inner.pair(index);
         --level_;
         return enter(state::subtree);
     }
-    leaf_ = format::leaf_view(bytes);
+    leaf_ = open_leaf(*source_, node_);
     index_ = 0;
     if (limits_.from) {
         auto const found = leaf_.lower_bound(*limits_.from);

@@ -7,8 +7,7 @@
 //   their keys and never overlap. So no node is taken twice, whatever a file says, and it ends.
 
 #include <coppice/error.hpp>
-#include <coppice/format/inner.hpp>
-#include <coppice/format/leaf.hpp>
+#include <coppice/tree/open_node.hpp>
 #include <coppice/tree/tree.hpp>
 
 #include <cstddef>
@@ -61,27 +60,30 @@ template <node_source Source, typename Entry, typename Lost> class tolerant_walk
         std::optional<std::string> to;
     };
     struct step {
-        format::inner_view node;
+        inner_node node;
         unsigned level = 0;
         bounds within;
         std::size_t next = 0; ///< which child comes next
     };
 
     void enter(subtree const& what, unsigned level, bounds within) {
-        std::byte const* node = nullptr;
+        leaf_node leaf;
+        inner_node inner;
         try {
-            node = source_.node(what.node, level);
+            if (level == 0) {
+                leaf = open_leaf(source_, what.pair());
+            } else {
+                inner = open_inner(source_, what.pair(), level);
+            }
         } catch (error const& e) {
             if (e.kind() != errc::corrupt) throw;
             return lose(what, std::move(within), e.what());
         }
         if (level == 0) {
-            format::leaf_view const leaf(node);
             if (!ascends(leaf, within)) return lose(what, std::move(within), disorder);
             for (std::size_t i = 0; i < leaf.count(); ++i) entry_(leaf.key(i), leaf.value(i));
             return;
         }
-        format::inner_view const inner(node);
         if (!ascends(inner, within)) return lose(what, std::move(within), disorder);
         path_.push_back({inner, level, std::move(within), 0});
     }
@@ -91,14 +93,14 @@ template <node_source Source, typename Entry, typename Lost> class tolerant_walk
                          what.node.offset()});
     }
 
-    [[nodiscard]] static bool ascends(format::leaf_view const& leaf, bounds const& within) {
+    [[nodiscard]] static bool ascends(leaf_node const& leaf, bounds const& within) {
         if (leaf.key(0) < within.from) return false;
         for (std::size_t i = 1; i < leaf.count(); ++i) {
             if (leaf.key(i - 1) >= leaf.key(i)) return false;
         }
         return !within.to || leaf.key(leaf.count() - 1) < std::string_view(*within.to);
     }
-    [[nodiscard]] static bool ascends(format::inner_view const& inner, bounds const& within) {
+    [[nodiscard]] static bool ascends(inner_node const& inner, bounds const& within) {
         auto before = within.from;
         for (std::size_t i = 0; i + 1 < inner.count(); ++i) {
             auto separator = inner.separator(i);

@@ -16,12 +16,14 @@
 namespace coppice::inline COPPICE_ABI::tree {
 
 using format::extent_ref;
+using format::node_pair;
 using format::node_ref;
 using format::subtree;
 using format::tree_ref;
 
 /// Where nodes are read from. `node(ref, level)` gives bytes that were checked, of a node of that
-/// level, or throws errc::corrupt; they live as long as the source's owner says.
+/// level, or throws errc::corrupt; they live as long as the source's owner says. A patch is asked
+/// for with `format::patch_level_bit` in the level.
 template <typename S>
 concept node_source = requires(S const& source, node_ref ref, unsigned level) {
     { source.node(ref, level) } -> std::same_as<std::byte const*>;

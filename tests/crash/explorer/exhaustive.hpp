@@ -85,13 +85,14 @@ class enumeration {
     [[nodiscard]] static unsigned mixed_units() noexcept {
         return net_edits::count(2) * net_edits::count(2);
     }
-    /// Two transactions over two keys: every durability of each, and no sync fails or any one does
-    /// in either way; a process dies anywhere, another one takes over and commits, and the power is
-    /// cut anywhere in that.
+    /// Two transactions over two keys: every durability of each (what is deferred is flushed by the
+    /// next one or in closing), and no sync fails or any one does in either way; a process dies
+    /// anywhere, another one takes over and commits, and the power is cut anywhere in that.
     void run_mixed(unsigned unit) {
         net_edits const first{unit / net_edits::count(2), 2};
         net_edits const second{unit % net_edits::count(2), 2};
-        constexpr std::array ways{durability::sync, durability::lazy, durability::two_sync};
+        constexpr std::array ways{durability::sync, durability::lazy, durability::two_sync,
+                                  durability::deferred};
         for (auto const one : ways) {
             for (auto const two : ways) {
                 auto const syncs = mix({first, second}, {one, two}, {});
@@ -165,21 +166,21 @@ class enumeration {
                 state = crash::edited(std::move(state), changes);
                 auto const parent = told.next_number() - 1;
                 auto const id = *told.at(parent).id;
-                auto const number =
-                    told.begin(done(on, from), parent, state, how[i] == durability::lazy, id + 1);
+                auto const deferred = how[i] == durability::deferred;
+                auto const lazy = how[i] == durability::lazy || deferred;
+                auto const number = told.begin(done(on, from), parent, state, lazy, id + 1);
                 auto const promised = txn.commit(how[i]).value;
-                if (promised == id) {
-                    told.drop_newest(); // nothing was changed
-                    if (how[i] != durability::lazy) told.keep_promise(done(on, from), parent, true);
-                } else {
-                    told.keep_promise(done(on, from), number, how[i] != durability::lazy);
-                }
+                if (promised == id) told.drop_newest(); // nothing was changed
+                if (deferred) continue;
+                told.keep_promise(done(on, from), promised == id ? parent : number, !lazy);
             }
         } catch (coppice::error const&) {
             must(on.faults().fired() != 0, "an error that was not planned");
             told.see_failed_sync();
         }
         db.close();
+        auto const newest = told.next_number() - 1;
+        if (on.faults().fired() == 0) told.keep_promise(done(on, from), newest, false);
         ++seen_->histories;
         std::vector<operation> const log(on.log().begin() + static_cast<std::ptrdiff_t>(from),
                                          on.log().end());

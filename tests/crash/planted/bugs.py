@@ -217,11 +217,13 @@ CODE = [
         ("tree/builder.hpp", "            whole.entries += item.child.entries;\n",
          "            whole.entries = item.child.entries;\n")),
     bug("lost_merge", "the parts of an opened leaf are dropped",
-        ("tree/builder.hpp", "for (std::size_t i = 0; i < leaf.count(); ++i) add(leaf.key(i), "
-         "leaf.value(i));", "add(leaf.key(0), leaf.value(0));")),
+        ("tree/builder.hpp", "return add_entries(leaf, 0, leaf.count());",
+         "return add_entries(leaf, 0, 1);")),
     bug("edit_skipped", "an edit of the last key of a leaf is not made",
-        ("tree/apply.hpp", "            if (!edits_.done() && edits_.key() == key) {\n",
-         "            if (!edits_.done() && edits_.key() == key && i + 1 < leaf.count()) {\n")),
+        ("tree/apply.hpp", "            add_edit();\n        }\n        builder_.add_entries(",
+         "            if (found && next == leaf.count()) {\n"
+         "                edits_.next();\n            } else {\n"
+         "                add_edit();\n            }\n        }\n        builder_.add_entries(")),
     bug("group_begins_behind", "a transaction begins from what is settled, not what is appended",
         (S + "writer.hpp", "base_ = tenure_->newest();", "base_ = owner_->shown();")),
     bug("group_acknowledged_early", "a commit is durable when a slot names it",
@@ -262,4 +264,22 @@ DEFERRED = [
          "        session->within().trim();")),
 ]
 
-ALL = PROTOCOL + CODE + DEFERRED
+PATCHES = [
+    bug("patched_value_unnoticed", "a patch leaves out a value that is as long as the old one",
+        ("tree/patcher.hpp", "base.value(at).raw == item->value.raw &&",
+         "base.value(at).raw.size() == item->value.raw.size() &&")),
+    bug("patched_erase_ignored", "an entry that a patch erases is met by who walks over the leaf",
+        ("format/leaf_patch.hpp", "        if (change.erased(k)) continue;\n", "")),
+    bug("patched_root_forgotten", "a record does not name the patch of the root",
+        ("format/commit_record.hpp", "auto const patched = !record.user.root.patch.is_null();",
+         "auto const patched = false;")),
+    bug("patched_base_twice", "a node that was cut is the base of a patch as well",
+        ("tree/patcher.hpp", "replaced_[level].node = {};", "static_cast<void>(level);"),
+        ("tree/patcher.hpp", "auto old = std::exchange(replaced_[level], {});",
+         "auto old = replaced_[level];")),
+    bug("patched_totals_old", "a patched child counts as its base did",
+        ("format/inner_walk.hpp", "        child_.entries = patch.entries(change_);\n",
+         "        if (!is_patch(change_)) child_.entries = patch.entries(change_);\n")),
+]
+
+ALL = PROTOCOL + CODE + DEFERRED + PATCHES

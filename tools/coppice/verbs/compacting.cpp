@@ -22,6 +22,10 @@ exit_code compact(arguments const& given) {
             return true;
         };
         if (given.wait_seconds) hooks.longest_wait = wait_of(given);
+        constexpr double mib = 1024.0 * 1024.0;
+        if (given.mib_per_second) {
+            hooks.bytes_per_second = static_cast<std::uint64_t>(*given.mib_per_second * mib);
+        }
         // Nothing stops it here, so there is one reason for not being done.
         if (!db.compact(hooks)) throw locked(given);
     }
