@@ -206,22 +206,24 @@ TEST_CASE("what a callback throws goes to the log and the next is told all the s
 
 TEST_CASE("a failed sync is told to every callback and to the futures") {
     gated::medium medium;
-    gated_database db(medium, proving::tiny());
-    db.update([](auto& txn) { txn.put("first", "1"); });
+    std::optional<gated_database> db(std::in_place, medium, proving::tiny());
+    db->update([](auto& txn) { txn.put("first", "1"); });
     told_outcomes told;
     medium.device().close();
-    put_pending(db, "a").then(told.callback());
-    put_pending(db, "b").then(told.callback());
-    auto future = put_pending(db, "c").future();
+    put_pending(*db, "a").then(told.callback());
+    put_pending(*db, "b").then(told.callback());
+    auto future = put_pending(*db, "c").future();
     medium.device().wait_for_sync();
     medium.device().open(true);
     told.wait_for(2);
+    CHECK(kind_of([&] { static_cast<void>(db->write()); }) == errc::sync_failed);
+    db.reset(); // see `ending` below for why the thread of the handle ends before exceptions are
+                // read
     for (auto const& each : told.outcomes()) {
         CHECK_FALSE(each);
         CHECK(kind_of([&] { each.get(); }) == errc::sync_failed);
     }
     CHECK(kind_of([&] { future.get(); }) == errc::sync_failed);
-    CHECK(kind_of([&] { static_cast<void>(db.write()); }) == errc::sync_failed);
 }
 
 TEST_CASE("a future has the id and many of them share syncs") {
@@ -329,18 +331,31 @@ TEST_CASE("a child of fork has nothing of the callbacks of its parent") {
 // test files are compiled as one.
 namespace waiting_coroutines {
 
-/// A coroutine that runs by itself. What it ends with can be waited for.
+/// How a coroutine ended: where, and with which error.
+struct ending {
+    std::thread::id thread;
+    std::optional<errc> error;
+};
+
+/// A coroutine that runs by itself. What it ends with can be waited for. An exception stays in its
+/// thread: who shares one through a std::future and a std::exception_ptr is accused of a data race
+/// by the thread sanitizer now and then, which does not see libstdc++ count who has it.
 struct detached {
     struct promise_type {
-        std::promise<std::thread::id> ended;
+        std::promise<ending> ended;
 
         detached get_return_object() { return {ended.get_future()}; }
         [[nodiscard]] static std::suspend_never initial_suspend() noexcept { return {}; }
         [[nodiscard]] static std::suspend_never final_suspend() noexcept { return {}; }
-        void return_void() { ended.set_value(std::this_thread::get_id()); }
-        void unhandled_exception() { ended.set_exception(std::current_exception()); }
+        void return_void() { end({}); }
+        void unhandled_exception() {
+            end(kind_of([] { throw; }));
+        }
+        void end(std::optional<errc> error) {
+            ended.set_value({std::this_thread::get_id(), error});
+        }
     };
-    std::future<std::thread::id> ended;
+    std::future<ending> ended;
 };
 
 template <typename Database> detached commit_twice(Database& db, std::vector<commit_id>& ids) {
@@ -370,7 +385,7 @@ TEST_CASE("a coroutine goes on in the thread of the handle once the commit is se
     medium.device().wait_for_sync();
     CHECK_FALSE(db.get("one"));
     medium.device().open();
-    CHECK(running.ended.get() != std::this_thread::get_id());
+    CHECK(running.ended.get().thread != std::this_thread::get_id());
     REQUIRE(ids.size() == 3);
     CHECK(ids[0].value == 2);
     CHECK(ids[1].value == 3);
@@ -387,13 +402,13 @@ TEST_CASE("a failed commit is thrown into the coroutine") {
     auto running = commit_twice(db, ids);
     medium.device().wait_for_sync();
     medium.device().open(true);
-    CHECK(kind_of([&] { running.ended.get(); }) == errc::sync_failed);
+    CHECK(running.ended.get().error == errc::sync_failed);
     CHECK(ids.empty());
 }
 
 TEST_CASE("a coroutine may own the handle that resumes it") {
     proving::in_file const place;
-    CHECK(own_a_database(place).ended.get() != std::this_thread::get_id());
+    CHECK(own_a_database(place).ended.get().thread != std::this_thread::get_id());
     auto const again = place.open(proving::tiny());
     CHECK(again.get("k"));
 }
@@ -405,7 +420,7 @@ TEST_CASE("many coroutines share syncs") {
         std::vector<std::vector<commit_id>> ids(20);
         std::vector<waiting_coroutines::detached> running;
         for (auto& mine : ids) running.push_back(commit_twice(db, mine));
-        for (auto& each : running) each.ended.get();
+        for (auto& each : running) CHECK_FALSE(each.ended.get().error);
         std::set<commit_id> all;
         for (auto const& mine : ids) all.insert(mine.begin(), mine.end());
         CHECK(all.size() >= 2);

@@ -85,6 +85,22 @@ class inner_view {
     [[nodiscard]] std::size_t patch_refs_begin() const noexcept {
         return refs_begin() + 16 * count_ + 8 * ((count_ + 63) / 64);
     }
+    /// Where the totals of the children are, from the start of the node.
+    [[nodiscard]] std::size_t totals_begin() const noexcept {
+        return static_cast<std::size_t>(totals() - node_);
+    }
+    /// Which of the patches is that of child `i`: as many bits as are set before its own.
+    /// REQUIRES: it has one.
+    [[nodiscard]] std::size_t patch_slot(std::size_t i) const noexcept {
+        auto const* const bits = hot_ + 16 * count_;
+        auto const word = load<std::uint64_t>(bits + 8 * (i / 64));
+        auto const before = word & ((std::uint64_t{1} << (i % 64)) - 1);
+        auto slot = static_cast<std::size_t>(std::popcount(before));
+        for (std::size_t w = 0; w < i / 64; ++w) {
+            slot += static_cast<std::size_t>(std::popcount(load<std::uint64_t>(bits + 8 * w)));
+        }
+        return slot;
+    }
 
     /// The part of separator `i` after the prefix. REQUIRES: `i + 1 < count()`.
     [[nodiscard]] std::string_view suffix(std::size_t i) const noexcept {
@@ -123,16 +139,10 @@ class inner_view {
         return hot_ + 16 * count_ + patches_bytes(count_, patched_) + width * count_;
     }
 
-    /// Of the bits, those before that of child `i` say which of the patches is its own.
     [[nodiscard]] node_ref patch_among(std::size_t i) const noexcept {
         auto const* const bits = hot_ + 16 * count_;
-        auto const word = load<std::uint64_t>(bits + 8 * (i / 64));
-        auto const bit = std::uint64_t{1} << (i % 64);
-        if ((word & bit) == 0) return {};
-        auto slot = static_cast<std::size_t>(std::popcount(word & (bit - 1)));
-        for (std::size_t w = 0; w < i / 64; ++w) {
-            slot += static_cast<std::size_t>(std::popcount(load<std::uint64_t>(bits + 8 * w)));
-        }
+        if ((load<std::uint64_t>(bits + 8 * (i / 64)) >> (i % 64) & 1U) == 0) return {};
+        auto const slot = patch_slot(i);
         auto const* const patches = bits + 8 * ((count_ + 63) / 64);
         return {load<std::uint64_t>(patches + 8 * slot),
                 load<std::uint64_t>(patches + 8 * (patched_ + slot))};

@@ -17,6 +17,7 @@
 #include <coppice/tree/arena.hpp>
 #include <coppice/tree/edits.hpp>
 #include <coppice/tree/find.hpp>
+#include <coppice/tree/put_one.hpp>
 #include <coppice/tree/rank.hpp>
 
 #include <array>
@@ -125,6 +126,14 @@ template <storage::medium Medium> class transaction_state {
     void fold() {
         if (edits_.empty()) return;
         tree::edit_map::walk edits(edits_);
+        if (edits_.size() == 1 && edits.value() != nullptr) {
+            auto const tree = tree::put_one(*work_, *memory_, sizes(), work_->user(), edits.key(),
+                                            *edits.value());
+            if (tree) {
+                take_over(*tree);
+                return edits_.clear();
+            }
+        }
         take_over(tree::apply(*work_, *memory_, sizes(), work_->user(), edits));
         edits_.clear();
     }

@@ -100,6 +100,24 @@ inline void add_child_changes(std::vector<format::inner_change>& changes, std::s
     return changes;
 }
 
+/// What the patches of an old node have cost so far. Those in memory do not count: what takes their
+/// place is written instead of them.
+template <typename View, node_source Source>
+[[nodiscard]] format::patch_history patches_so_far(Source const& source, node_pair const& old,
+                                                   unsigned level) {
+    if (!old.is_patched()) return {};
+    View const patch(source.node(old.patch, level | format::patch_level_bit));
+    format::patch_history const before{patch.spent_bytes(), patch.writes()};
+    return old.patch.in_memory() ? before : before.with(old.patch.size_bytes());
+}
+
+/// Can a patch of that size be, and is it worth it?
+[[nodiscard]] inline bool may_be_patch(std::size_t size_bytes, node_ref base,
+                                       format::patch_history const& before) noexcept {
+    return size_bytes < format::wide_node_bytes &&
+           patch_is_worth_it(size_bytes, base.size_bytes(), before);
+}
+
 } // namespace detail
 
 /// Makes patches for one build.
@@ -126,8 +144,8 @@ template <node_source Source, node_sink Sink> class patcher {
         auto const changes = detail::leaf_changes(base, items);
         if (!changes || changes->empty()) return {};
         auto const size = format::leaf_patch_bytes(*changes);
-        auto const before = history<format::leaf_patch_view>(old->node, 0);
-        if (!worth_it(size, old->node.base, before)) return {};
+        auto const before = detail::patches_so_far<format::leaf_patch_view>(source_, old->node, 0);
+        if (!detail::may_be_patch(size, old->node.base, before)) return {};
         auto const to = sink_.allocate_node(size);
         format::write_leaf_patch(*changes, base.count(), items.size(), before, to);
         return node_pair{old->node.base, sink_.seal_node(to)};
@@ -143,8 +161,9 @@ template <node_source Source, node_sink Sink> class patcher {
         auto const changes = detail::inner_changes(base, items);
         if (!changes || changes->empty()) return {};
         auto const size = format::inner_patch_bytes(*changes);
-        auto const before = history<format::inner_patch_view>(old->node, level);
-        if (!worth_it(size, old->node.base, before)) return {};
+        auto const before =
+            detail::patches_so_far<format::inner_patch_view>(source_, old->node, level);
+        if (!detail::may_be_patch(size, old->node.base, before)) return {};
         auto const to = sink_.allocate_node(size);
         format::write_inner_patch(level, *changes, base.count(), items.size(), before, to);
         return node_pair{old->node.base, sink_.seal_node(to)};
@@ -160,20 +179,6 @@ template <node_source Source, node_sink Sink> class patcher {
         auto old = std::exchange(replaced_[level], {});
         if (old.node.base.is_null() || old.node.base.in_memory()) return {};
         return old;
-    }
-
-    /// Patches in memory do not count: what takes their place is written instead of them.
-    template <typename View>
-    [[nodiscard]] format::patch_history history(node_pair const& old, unsigned level) const {
-        if (!old.is_patched()) return {};
-        View const patch(source_.node(old.patch, level | format::patch_level_bit));
-        format::patch_history const before{patch.spent_bytes(), patch.writes()};
-        return old.patch.in_memory() ? before : before.with(old.patch.size_bytes());
-    }
-
-    [[nodiscard]] static bool worth_it(std::size_t size, node_ref base,
-                                       format::patch_history const& before) noexcept {
-        return size < format::wide_node_bytes && patch_is_worth_it(size, base.size_bytes(), before);
     }
 
     Source const& source_;

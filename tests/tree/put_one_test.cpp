@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coppice/tree/put_one.hpp>
+
+#include <catch2/catch.hpp>
+#include <kind_of.hpp>
+#include <memory_source.hpp>
+#include <tree_image.hpp>
+
+#include <coppice/tree/relocate.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace tree = coppice::tree;
+
+namespace {
+
+/// A tree that is changed in memory, one entry at a time, and written now and then.
+class tree_of_puts {
+  public:
+    explicit tree_of_puts(coppice::node_sizes const& sizes) : sizes_(sizes) {
+        memory_.push_back(std::make_unique<tree::arena>());
+    }
+
+    void apply(grove::changes const& edits) { now_ = after(edits, now_); }
+
+    /// Puts an entry the short way, or where there is none, the long way; they must not differ.
+    void put(std::string const& key, std::string const& value) {
+        grove::changes const edits{{key, value}};
+        grove::walk by(edits, *memory_.back(), sizes_.inline_value_bytes);
+        auto const made =
+            tree::put_one(source_, *memory_.back(), sizes_, now_, by.key(), *by.value());
+        auto const expected = after(edits, now_);
+        ++puts;
+        if (made) {
+            ++short_ways;
+            must_be_same(*made, expected);
+        }
+        now_ = made ? *made : expected;
+    }
+
+    /// Writes what is in memory.
+    void flush() {
+        now_ = tree::relocate(sink_, now_);
+        source_.file = sink_.file;
+        REQUIRE(tree::check(source_, now_, sizes_, [&](auto const& extent) {
+                    static_cast<void>(source_.value(extent));
+                }).findings.empty());
+    }
+
+    std::size_t puts = 0;
+    std::size_t short_ways = 0;
+
+  private:
+    [[nodiscard]] tree::tree_ref after(grove::changes const& edits, tree::tree_ref const& on) {
+        grove::walk by(edits, *memory_.back(), sizes_.inline_value_bytes);
+        return tree::apply(source_, *memory_.back(), sizes_, on, by);
+    }
+
+    void must_be_same(tree::tree_ref const& a, tree::tree_ref const& b) const {
+        auto a_sink = sink_;
+        auto b_sink = sink_;
+        auto const a_written = tree::relocate(a_sink, a);
+        auto const b_written = tree::relocate(b_sink, b);
+        REQUIRE(a_written == b_written); // with all checksums, totals and offsets
+        REQUIRE(a_sink.file == b_sink.file);
+    }
+
+    coppice::node_sizes sizes_;
+    grove::image_sink sink_;
+    grove::image_source source_;
+    std::vector<std::unique_ptr<tree::arena>> memory_;
+    tree::tree_ref now_;
+};
+
+} // namespace
+
+TEST_CASE("an entry that is put the short way makes the same bytes as the long way") {
+    std::size_t puts = 0;
+    std::size_t short_ways = 0;
+    for (std::uint32_t seed = 1; seed <= 36; ++seed) {
+        std::mt19937 random(seed);
+        auto const pick = [&](std::uint32_t below) {
+            return static_cast<std::uint32_t>(random() % below);
+        };
+        coppice::node_sizes const sizes{.leaf_bytes = 128U << (seed % 5),
+                                        .inner_bytes = 128U << (seed / 5 % 4),
+                                        .inline_value_bytes = 32,
+                                        .patches = seed % 6 != 0};
+        tree_of_puts at(sizes);
+        auto const keys = 50 + pick(1000);
+        grove::changes first;
+        for (std::uint32_t i = 0; i < keys; i += 1 + pick(3)) first[grove::numbered(i)] = "begin";
+        at.apply(first);
+        at.flush();
+        auto const longest_unwritten = 1 + pick(8);
+        for (std::uint32_t step = 0; step < 150; ++step) {
+            auto const key = pick(6) == 0 ? grove::numbered(keys + step) // at the right edge
+                                          : grove::numbered(pick(keys), pick(9) == 0 ? "k" : "key");
+            auto const size = pick(12) == 0 ? 33 + pick(60) : pick(12);
+            at.put(key, std::string(size, static_cast<char>('a' + pick(3))));
+            if (pick(20) == 0) at.apply({{grove::numbered(pick(keys)), std::nullopt}});
+            if (pick(longest_unwritten) == 0) at.flush();
+        }
+        puts += at.puts;
+        short_ways += at.short_ways;
+    }
+    CHECK(puts == 36 * 150);
+    CHECK(short_ways > puts / 2); // else the rest shows little
+}
+
+TEST_CASE("the short way is the usual one in a tree of some size") {
+    tree_of_puts at({});
+    grove::changes first;
+    for (std::uint32_t i = 0; i < 20000; ++i) first[grove::numbered(i)] = std::string(100, 'v');
+    at.apply(first);
+    at.flush();
+    std::mt19937 random(1);
+    for (int i = 0; i < 100; ++i) {
+        at.put(grove::numbered(static_cast<std::uint32_t>(random() % 20000)) + "new", "value");
+        if (i % 2 == 0) at.flush();
+    }
+    CHECK(at.short_ways >= 80);
+}
+
+TEST_CASE("the short way gives up where there is no node to be changed") {
+    coppice::node_sizes const sizes{};
+    grove::memory_source const source;
+    tree::arena memory;
+    CHECK_FALSE(tree::put_one(source, memory, sizes, {}, "key", {"value", false}));
+}
