@@ -195,7 +195,8 @@ TEST_CASE("a power cut that loses any subset of unsynced writes leaves a whole c
     for (auto const& [name, told] : histories()) {
         INFO("history " << name);
         examiner visit(told);
-        crash::for_each_power_cut(told, cut_level::whole_writes, 6, 300, std::ref(visit));
+        crash::for_each_power_cut(told, cut_level::whole_writes, 6, 300 / workbench::fewer,
+                                  std::ref(visit));
         images += visit.count();
         CHECK(visit.count() > 20);
     }
@@ -207,8 +208,8 @@ TEST_CASE("a power cut that loses any sectors of what is unsynced leaves a whole
     for (auto const& [name, told] : histories()) {
         INFO("history " << name);
         examiner visit(told);
-        crash::for_each_power_cut(told, cut_level::sectors, 4, 100 * workbench::scale(),
-                                  std::ref(visit));
+        crash::for_each_power_cut(told, cut_level::sectors, 4,
+                                  100 * workbench::scale() / workbench::fewer, std::ref(visit));
         images += visit.count();
     }
     std::printf("%zu distinct images after power cuts, sectors of 512 bytes\n", images);
@@ -249,7 +250,7 @@ TEST_CASE("a crash of the recovery from a crash loses nothing and brings nothing
         }
         INFO("history " << name);
         workbench::distinct_cases distinct;
-        auto const first_of_many = workbench::scale() > 1 ? 1U : 4U;
+        auto const first_of_many = (workbench::scale() > 1 ? 1U : 4U) * workbench::fewer;
         unsigned number = 0;
         examiner visit(told);
         visit.deeper = [&](history const& recovery) {
@@ -280,7 +281,7 @@ TEST_CASE("a power cut after the take-over from a killed process loses nothing")
                 auto const both = crash::joined(told, at, after);
                 examiner visit(both);
                 crash::for_each_power_cut(
-                    both, cut_level::sectors, 3, 20,
+                    both, cut_level::sectors, 3, 20 / workbench::fewer,
                     [&](auto const& left, auto low, auto high, auto& where) {
                         if (distinct.add(crash::hash_of(left) + low)) {
                             visit(left, low, high, "killed, taken over, " + where);

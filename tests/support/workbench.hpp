@@ -46,6 +46,10 @@ inline constexpr bool under_asan = false;
 inline constexpr bool under_asan = false;
 #endif
 
+/// What counted work is divided by where a sanitizer makes it slow: it is there for the memory that
+/// the code touches, which is the same in each case; the plain build counts the cases.
+inline constexpr unsigned fewer = under_asan || under_tsan ? 4 : 1;
+
 /// How many times the ordinary amount of work is to be done: COPPICE_TEST_SCALE, at least 1.
 inline unsigned scale() {
     auto const* const text = std::getenv("COPPICE_TEST_SCALE");
