@@ -259,11 +259,11 @@ TEST_CASE("a block that falls back to what it was is noticed, but for that of th
                    {"key" + std::to_string(i), std::string(90, 'x')}},
                   i % 3 == 1 ? crash::durability::lazy : crash::durability::sync);
         auto now = by.now();
-        auto const& whole = now.files.at(now.database);
+        auto const& whole = now.files.at(now.database).seen();
         patient file({whole, by.told().states, by.told().states.rbegin()->first});
         auto const reached = reachable_bytes(whole);
         for (auto const& before : earlier) {
-            auto old = before.files.at(before.database);
+            auto old = before.files.at(before.database).seen();
             old.resize(whole.size()); // written ahead with zeros
             for (std::size_t at = 0; at < old.size(); at += 512) {
                 auto changed = whole;

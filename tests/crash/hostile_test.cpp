@@ -448,7 +448,7 @@ TEST_CASE("a node that has the size of no node is not taken for a value that was
     for (unsigned i = 0; i < 5; ++i) changes.emplace_back("b" + std::to_string(i), value);
     for (unsigned i = 0; i < 20; ++i) changes.emplace_back("c" + std::to_string(100 + i), "small");
     by.commit(changes, crash::durability::two_sync);
-    auto file = by.now().files.at(1);
+    auto file = by.now().files.at(1).seen();
     auto const first = nth_part(file, "extent", 0, 0);
     auto const parent = nth_part(file, "inner", 0, 1);
     auto const fields = inner_fields(file, parent);

@@ -83,7 +83,7 @@ TEST_CASE("zeros that took the place of a slot are written again while nobody kn
     auto left = by.now();
     ++left.boot;
     // The newest slot survives, but not what it names.
-    auto& file = left.files.at(left.database);
+    auto& file = left.files.at(left.database).own();
     auto const header =
         format::decode_file_header(coppice::bytes{file}.first(format::block_bytes), {});
     auto const newest = format::decode_slot(

@@ -91,8 +91,8 @@ TEST_CASE("the number of an image is of what a process could find, and of all of
         change(other);
         return numbers.insert(hash_of(other)).second;
     };
-    CHECK(differs([](auto& image) { image.files[1][3] ^= std::byte{1}; }));
-    CHECK(differs([](auto& image) { image.files[1].push_back({}); }));
+    CHECK(differs([](auto& image) { image.files[1].own()[3] ^= std::byte{1}; }));
+    CHECK(differs([](auto& image) { image.files[1].own().push_back({}); }));
     CHECK(differs([](auto& image) { image.database = 0; }));
     CHECK(differs([](auto& image) { std::swap(image.database, image.companion); }));
     CHECK(differs([](auto& image) { image.companion = image.database; }));

@@ -113,8 +113,8 @@ class disk {
         for_each_pending(inode, [&](auto const& each, std::uint64_t size_before) {
             if (!each.given_up) written.merge(sectors_of(each.done, size_before));
         });
-        auto& file = durable_.files[inode];
-        auto const& seen = cached_.files[inode];
+        auto& file = durable_.files[inode].own();
+        auto const& seen = cached_.files[inode].seen();
         file.resize(seen.size());
         for (auto const sector : written) {
             auto const begin = std::min<std::size_t>(sector * sector_bytes, seen.size());

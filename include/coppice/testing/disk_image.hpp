@@ -8,6 +8,7 @@
 #include <coppice/bytes.hpp>
 #include <coppice/format/checksum.hpp>
 #include <coppice/format/endian.hpp>
+#include <coppice/testing/file_content.hpp>
 
 #include <algorithm>
 #include <array>
@@ -47,7 +48,7 @@ struct operation {
 
 /// All that is on a disk. An inode of 0 is no file.
 struct disk_image {
-    std::map<std::uint64_t, std::vector<std::byte>> files{};
+    std::map<std::uint64_t, file_content> files{};
     std::uint64_t database = 0;  ///< what the path of the database names
     std::uint64_t companion = 0; ///< what the name for fresh files names
     std::array<std::byte, 4096> page{};
@@ -61,7 +62,7 @@ inline void apply(disk_image& to, operation const& done, std::size_t size_bytes)
     switch (done.kind) {
     case operation_kind::write:
     case operation_kind::evict: {
-        auto& file = to.files[done.inode];
+        auto& file = to.files[done.inode].own();
         if (done.kind == operation_kind::evict) {
             if (done.offset >= file.size()) return;
             size_bytes = std::min<std::size_t>(size_bytes, file.size() - done.offset);

@@ -90,7 +90,7 @@ class power_cut {
             auto const [file, is_new] = seen.try_emplace(done.inode);
             if (is_new) {
                 auto const durable = disk_->durable().files.find(done.inode);
-                if (durable != disk_->durable().files.end()) file->second = durable->second;
+                if (durable != disk_->durable().files.end()) file->second = durable->second.seen();
                 sizes_[done.inode].push_back(file->second.size());
             }
             auto end = done.offset + done.data.size();
@@ -214,9 +214,9 @@ class power_cut {
             auto const& each = sectors_[i];
             auto content = each.versions[chosen[i]];
             if (level_ >= cut_level::bytes) harm(content, each, pick);
-            place(left.files[each.inode], each.offset, content);
+            place(left.files[each.inode].own(), each.offset, content);
             if (level_ == cut_level::blocks && each.in_flight && pick.below(8) == 0) {
-                harm_block(left.files[each.inode], each, pick);
+                harm_block(left.files[each.inode].own(), each, pick);
             }
         }
     }

@@ -110,7 +110,7 @@ class protocol_rules {
         auto& file = files_[next.inode];
         must(!failed_.contains({next.process, next.inode}), "written after a failed sync");
         file.synced = false;
-        auto const& content = disk().files.at(next.inode);
+        auto const& content = disk().files.at(next.inode).seen();
         if (!file.header) return;
         for (unsigned i = 0; i < 2; ++i) {
             if (next.offset == format::slot_offset(i)) return see_slot(file, content, next, i);

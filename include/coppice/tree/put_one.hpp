@@ -32,10 +32,10 @@ namespace detail {
 /// What has to be changed in the base of a leaf once one entry of the leaf is put.
 [[nodiscard]] inline std::vector<format::leaf_change> leaf_changes_with(
     leaf_node const& leaf, format::leaf_change const& put) {
-    std::vector<format::leaf_change> changes;
     if (!leaf.is_patched()) return {put};
     auto const patch = leaf.patch();
     auto const [place, same] = patch.changed().lower_bound(put.item.key);
+    std::vector<format::leaf_change> changes;
     changes.reserve(patch.count() + 1);
     for (std::size_t k = 0; k < patch.count(); ++k) {
         if (k == place) changes.push_back(put);
@@ -58,7 +58,7 @@ namespace detail {
     changes.reserve(count + 2);
     std::size_t k = 0;
     auto const keep = [&](format::inner_patch_view const& patch) {
-        changes.push_back({patch.base_index(k), format::child_change{std::uint8_t(patch.what(k))},
+        changes.push_back({patch.base_index(k), static_cast<format::child_change>(patch.what(k)),
                            patch.node(k), patch.entries(k), patch.bytes(k), patch.separator(k)});
     };
     std::size_t added = 0; // before the child

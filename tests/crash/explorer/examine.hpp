@@ -186,7 +186,8 @@ inline void go_on_with(disk const& left, ledger& told, std::size_t at,
             }
         }
         end = std::min<std::uint64_t>(end, file.size());
-        part.files[inode].assign(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(end));
+        part.files[inode] = file;
+        part.files[inode].resize(static_cast<std::size_t>(end));
     }
     return hash_of(part);
 }
