@@ -35,16 +35,22 @@ class file_memory {
     file_memory& operator=(file_memory const&) = delete;
     ~file_memory() { ::munmap(first_, capacity_bytes); }
 
-    /// An empty file. Crash tests make thousands in a second, so what is given back is used again.
-    [[nodiscard]] static std::shared_ptr<file_memory> make() {
+    /// A file of zeros. Crash tests make thousands in a second, so what is given back is used
+    /// again.
+    [[nodiscard]] static std::shared_ptr<file_memory> make(std::size_t size_bytes = 0) {
         auto& spare = spare_ones().files;
+        // Best is one of the same size: protecting memory stops all threads for a moment.
+        auto const fits = [&](auto const& each) { return each->accessible_ == pages(size_bytes); };
+        auto found = std::find_if(spare.begin(), spare.end(), fits);
+        if (found == spare.end() && !spare.empty()) found = spare.begin();
         std::unique_ptr<file_memory> made;
-        if (spare.empty()) {
+        if (found == spare.end()) {
             made = std::make_unique<file_memory>();
         } else {
-            made = std::move(spare.back());
-            spare.pop_back();
+            made = std::move(*found);
+            spare.erase(found);
         }
+        made->resize(size_bytes);
         return {made.release(), [](file_memory* used) { give_back(used); }};
     }
 
@@ -57,13 +63,13 @@ class file_memory {
             throw error(std::make_error_code(std::errc::no_space_on_device), "a simulated file");
         }
         if (size_bytes < size_) std::memset(first_ + size_bytes, 0, size_ - size_bytes);
-        protect((size_bytes + page_bytes - 1) / page_bytes * page_bytes);
+        protect(pages(size_bytes));
         size_ = size_bytes;
     }
 
   private:
     static constexpr std::size_t page_bytes = 4096;
-    static constexpr std::size_t most_spare = 8;
+    static constexpr std::size_t most_spare = 32;
     /// What was given back on this thread, until the thread ends.
     struct spare_list {
         std::vector<std::unique_ptr<file_memory>> files;
@@ -87,12 +93,13 @@ class file_memory {
         if (!spare_list::is_open() || used->accessible_ > page_bytes * 64) return;
         auto& spare = spare_ones().files;
         if (spare.size() >= most_spare) return;
-        try {
-            used->resize(0);
-        } catch (std::bad_alloc const&) {
-            return;
-        }
+        std::memset(used->first_, 0, used->size_);
+        used->size_ = 0;
         spare.push_back(std::move(owned));
+    }
+    /// The size in whole pages, in bytes.
+    [[nodiscard]] static std::size_t pages(std::size_t size_bytes) noexcept {
+        return (size_bytes + page_bytes - 1) / page_bytes * page_bytes;
     }
     /// What is not accessible holds zeros.
     void protect(std::size_t accessible) {

@@ -237,8 +237,7 @@ inline void machine::boot(testing::disk found) {
     auto const& start = found.cached();
     files_.clear();
     for (auto const& [inode, content] : start.files) {
-        auto const memory = file_memory::make();
-        memory->resize(content.size());
+        auto const memory = file_memory::make(content.size());
         if (!content.empty()) std::memcpy(memory->data(), content.data(), content.size());
         files_[inode] = memory;
         next_inode_ = std::max(next_inode_, inode + 1);

@@ -11,6 +11,7 @@
 #include "random_history.hpp"
 
 #include <CLI/CLI.hpp>
+#include <workbench.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -239,6 +240,7 @@ int replay(settings chosen) {
 } // namespace
 
 int main(int argc, char** argv) {
+    workbench::keep_memory();
     settings chosen;
     CLI::App app{"crashes of coppice on a simulated machine"};
     app.require_subcommand(1);
