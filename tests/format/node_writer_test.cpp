@@ -131,6 +131,32 @@ TEST_CASE("an inner node names the patch of each child that has one") {
     }
 }
 
+TEST_CASE("a node that differs in one child is as if it were written anew") {
+    for (std::size_t const count : {2U, 3U, 64U, 65U, 130U}) { // across words of the patch bits
+        std::vector<std::string> lows;
+        for (std::size_t i = 0; i < count; ++i) lows.push_back("low " + std::to_string(1000 + i));
+        std::vector<format::inner_item> items;
+        for (std::size_t i = 0; i < count; ++i) {
+            format::subtree child{format::node_ref::at(16384 + 64 * i, 64, i), i + 1, 64};
+            if (i % 3 == 0) child.patch = format::node_ref::at(65536 + 64 * i, 32, 100 + i);
+            items.push_back({lows[i], child});
+        }
+        block before(format::inner_node_bytes(items));
+        format::write_inner(3, items, before.writable());
+        for (std::size_t i = 0; i < count; ++i) {
+            auto changed = items;
+            auto& child = changed[i].child;
+            child = {format::node_ref::at(1 << 20, 128, 7), 1000 + i, 2000 + i, child.patch};
+            if (!child.patch.is_null()) child.patch = format::node_ref::at(1 << 21, 48, 9);
+            block expected(format::inner_node_bytes(changed));
+            format::write_inner(3, changed, expected.writable());
+            block made(expected.size());
+            format::write_inner_with(format::inner_view(before.data()), i, child, made.writable());
+            REQUIRE(std::equal(made.all().begin(), made.all().end(), expected.all().begin()));
+        }
+    }
+}
+
 TEST_CASE("the same items always give the same bytes, with nothing left of what was there") {
     std::vector<entry> const entries{
         {"a", "1", false}, {"b", node_block::reference_to(2000), true}, {"c", "", false}};

@@ -43,7 +43,7 @@ def run(program, arguments):
     """Runs until the first violation. Returns its line, or nothing; too long is no catch."""
     try:
         done = subprocess.run([program, *arguments, "--threads", "1"], capture_output=True,
-                              text=True, timeout=900, check=False)
+                              text=True, timeout=1800, check=False)
     except subprocess.TimeoutExpired:
         return ""
     found = re.search(r"^VIOLATION (.*)$", done.stdout, re.MULTILINE)
@@ -64,7 +64,7 @@ def catch(bug):
                                   capture_output=True, text=True, check=False)
         if compiled.returncode != 0:
             return bug, "", compiled.stderr[:500]
-        for way in (["random", "--histories", "20000"], ["exhaustive"]):
+        for way in (["random", "--histories", "60000"], ["exhaustive"]):
             how = run(program, way)
             if how:
                 return bug, f"{way[0]}: {how}", ""
