@@ -76,6 +76,13 @@ class tree_of_puts {
     tree::tree_ref now_;
 };
 
+/// Erases so many keys from a number on, which leaves small nodes.
+grove::changes erased(std::uint32_t first, std::uint32_t count) {
+    grove::changes edits;
+    for (auto i = first; i < first + count; ++i) edits[grove::numbered(i)] = std::nullopt;
+    return edits;
+}
+
 } // namespace
 
 TEST_CASE("an entry that is put the short way makes the same bytes as the long way") {
@@ -102,7 +109,7 @@ TEST_CASE("an entry that is put the short way makes the same bytes as the long w
                                           : grove::numbered(pick(keys), pick(9) == 0 ? "k" : "key");
             auto const size = pick(12) == 0 ? 33 + pick(60) : pick(12);
             at.put(key, std::string(size, static_cast<char>('a' + pick(3))));
-            if (pick(20) == 0) at.apply({{grove::numbered(pick(keys)), std::nullopt}});
+            if (pick(20) == 0) at.apply(erased(pick(keys), pick(4) == 0 ? pick(keys / 2) : 1));
             if (pick(longest_unwritten) == 0) at.flush();
         }
         puts += at.puts;
@@ -124,6 +131,41 @@ TEST_CASE("the short way is the usual one in a tree of some size") {
         if (i % 2 == 0) at.flush();
     }
     CHECK(at.short_ways >= 80);
+}
+
+TEST_CASE("both ways agree where a leaf becomes small enough to be merged") {
+    // Leaves of three large values, of which single ones go, or become small.
+    tree_of_puts at({.leaf_bytes = 1024, .inner_bytes = 256, .inline_value_bytes = 256});
+    grove::changes first;
+    for (std::uint32_t i = 0; i < 300; ++i) first[grove::numbered(i)] = std::string(250, 'v');
+    at.apply(first);
+    at.flush();
+    std::mt19937 random(1);
+    for (int step = 0; step < 300; ++step) {
+        auto const number = static_cast<std::uint32_t>(random() % 300);
+        at.apply(erased(number, 1));
+        at.flush();
+        at.put(grove::numbered(static_cast<std::uint32_t>(random() % 300)), "small");
+    }
+}
+
+// The estimate of a leaf's size left out that positions take twice the room from 64 KiB on, so a
+// leaf got a patch that should have been cut.
+TEST_CASE("both ways agree where a leaf becomes wide") {
+    coppice::node_sizes const sizes{
+        .leaf_bytes = 65536, .inner_bytes = 1024, .inline_value_bytes = 16384};
+    grove::changes first;
+    for (std::uint32_t i = 0; i < 4000; ++i) first[grove::numbered(i)] = std::string(34, 'v');
+    std::size_t short_ways = 0;
+    for (std::size_t size = 12000; size <= 16384; size += 200) {
+        tree_of_puts at(sizes);
+        at.apply(first);
+        at.flush();
+        at.put(grove::numbered(700) + "new", std::string(size, 'w'));
+        short_ways += at.short_ways;
+    }
+    CHECK(short_ways > 0);
+    CHECK(short_ways < 22); // the larger ones do not fit
 }
 
 TEST_CASE("the short way gives up where there is no node to be changed") {

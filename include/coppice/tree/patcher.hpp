@@ -118,6 +118,42 @@ template <typename View, node_source Source>
            patch_is_worth_it(size_bytes, base.size_bytes(), before);
 }
 
+/// An old leaf with a patch of these changes, where that is worth it.
+/// @param entries of both together
+template <node_source Source, node_sink Sink>
+[[nodiscard]] std::optional<node_pair> patched_leaf(Source const& source, Sink& sink,
+                                                    node_pair const& old,
+                                                    format::leaf_view const& base,
+                                                    std::span<format::leaf_change const> changes,
+                                                    std::size_t entries) {
+    if (base.count() > format::most_patched_entries) return {};
+    if (changes.empty() || changes.size() > format::max_patch_changes) return {};
+    auto const size = format::leaf_patch_bytes(changes);
+    auto const before = patches_so_far<format::leaf_patch_view>(source, old, 0);
+    if (!may_be_patch(size, old.base, before)) return {};
+    auto const to = sink.allocate_node(size);
+    format::write_leaf_patch(changes, base.count(), entries, before, to);
+    return node_pair{old.base, sink.seal_node(to)};
+}
+
+/// The same of an inner node. @param children of both together
+template <node_source Source, node_sink Sink>
+[[nodiscard]] std::optional<node_pair> patched_inner(Source const& source, Sink& sink,
+                                                     node_pair const& old,
+                                                     format::inner_view const& base,
+                                                     std::span<format::inner_change const> changes,
+                                                     std::size_t children) {
+    if (base.count() > format::most_patched_children) return {};
+    if (changes.empty() || changes.size() > format::max_patch_changes) return {};
+    auto const level = base.level();
+    auto const size = format::inner_patch_bytes(changes);
+    auto const before = patches_so_far<format::inner_patch_view>(source, old, level);
+    if (!may_be_patch(size, old.base, before)) return {};
+    auto const to = sink.allocate_node(size);
+    format::write_inner_patch(level, changes, base.count(), children, before, to);
+    return node_pair{old.base, sink.seal_node(to)};
+}
+
 } // namespace detail
 
 /// Makes patches for one build.
@@ -140,15 +176,9 @@ template <node_source Source, node_sink Sink> class patcher {
         auto const old = take(0);
         if (!old) return {};
         format::leaf_view const base(source_.node(old->node.base, 0));
-        if (base.count() > format::most_patched_entries) return {};
         auto const changes = detail::leaf_changes(base, items);
-        if (!changes || changes->empty()) return {};
-        auto const size = format::leaf_patch_bytes(*changes);
-        auto const before = detail::patches_so_far<format::leaf_patch_view>(source_, old->node, 0);
-        if (!detail::may_be_patch(size, old->node.base, before)) return {};
-        auto const to = sink_.allocate_node(size);
-        format::write_leaf_patch(*changes, base.count(), items.size(), before, to);
-        return node_pair{old->node.base, sink_.seal_node(to)};
+        if (!changes) return {};
+        return detail::patched_leaf(source_, sink_, old->node, base, *changes, items.size());
     }
 
     /// The old inner node with a patch that gives it these children, where that is worth it.
@@ -157,16 +187,9 @@ template <node_source Source, node_sink Sink> class patcher {
         auto const old = take(level);
         if (!old || old->low != items.front().low) return {};
         format::inner_view const base(source_.node(old->node.base, level));
-        if (base.count() > format::most_patched_children) return {};
         auto const changes = detail::inner_changes(base, items);
-        if (!changes || changes->empty()) return {};
-        auto const size = format::inner_patch_bytes(*changes);
-        auto const before =
-            detail::patches_so_far<format::inner_patch_view>(source_, old->node, level);
-        if (!detail::may_be_patch(size, old->node.base, before)) return {};
-        auto const to = sink_.allocate_node(size);
-        format::write_inner_patch(level, *changes, base.count(), items.size(), before, to);
-        return node_pair{old->node.base, sink_.seal_node(to)};
+        if (!changes) return {};
+        return detail::patched_inner(source_, sink_, old->node, base, *changes, items.size());
     }
 
   private:

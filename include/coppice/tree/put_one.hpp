@@ -16,6 +16,7 @@
 #include <coppice/tree/pending.hpp>
 #include <coppice/tree/tree.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -88,12 +89,20 @@ namespace detail {
     return changes;
 }
 
-/// No more bytes than this are in a leaf with these changes, and no less than `least`.
-struct leaf_bounds {
+/// The bytes of a node, when not all of it is looked at: no less than `least`, no more than `most`.
+struct node_bounds {
     std::size_t least = 0;
     std::size_t most = 0;
 };
-[[nodiscard]] inline leaf_bounds bounds_of(format::leaf_view const& base,
+/// @param wider how many more bytes the node has if it becomes wide
+[[nodiscard]] inline node_bounds bounds(std::size_t now, std::size_t less, std::size_t more,
+                                        std::size_t wider) noexcept {
+    auto const narrow = now + more;
+    return {now - std::min(less, now), narrow + (narrow < format::wide_node_bytes ? 0 : wider)};
+}
+
+/// A leaf with these changes.
+[[nodiscard]] inline node_bounds bounds_of(format::leaf_view const& base,
                                            std::vector<format::leaf_change> const& changes) {
     auto const header = format::load_node_header(base.bytes());
     auto plain = header.has_flag_array == 0 && header.entry_flags == 0;
@@ -108,8 +117,24 @@ struct leaf_bounds {
         less += base.key(i).size() + base.value(i).raw.size() + 8;
     }
     more += plain ? 0 : base.count();
-    return {header.size_bytes - std::min<std::size_t>(less, header.size_bytes),
-            header.size_bytes + more};
+    return bounds(header.size_bytes, less, more, 2 * (base.count() + changes.size() + 1));
+}
+
+/// An inner node with these changes, of which none takes a child away.
+[[nodiscard]] inline node_bounds bounds_of(format::inner_view const& base,
+                                           std::vector<format::inner_change> const& changes) {
+    auto const header = format::load_node_header(base.bytes());
+    auto const bits = base.count() / 8 + 8;
+    auto more = bits + 8;
+    auto prefix_holds = true;
+    for (auto const& change : changes) {
+        auto const adds = change.what == format::child_change::added;
+        more += adds ? 40 + change.separator.size() : 16;
+        prefix_holds = prefix_holds && !adds;
+    }
+    more += prefix_holds ? 0 : base.count() * header.prefix_bytes;
+    return bounds(header.size_bytes, 16 * (changes.size() + 1) + bits, more,
+                  2 * (base.count() + changes.size()));
 }
 
 /// The bytes that a value takes out of line.
@@ -160,10 +185,13 @@ template <node_source Source, node_sink Sink> class one_put {
         auto const [least, most] = bounds_of(base, changes);
         if (!at_right_edge && least < sizes_.leaf_bytes / 4) return {};
         auto const appends = at_right_edge && key_ > leaf.key(leaf.count() - 1);
-        if (appends && most > sizes_.leaf_bytes) return {};
+        if (most > sizes_.leaf_bytes + (appends ? 0 : sizes_.leaf_bytes / 4)) return {};
         auto const before = leaf.find(key_);
         auto const entries = leaf.count() + (before ? 0U : 1U);
-        auto const pair = made_leaf(node.pair(), leaf, changes, entries, most);
+        auto pair = may_patch(node)
+                        ? patched_leaf(source_, sink_, node.pair(), base, changes, entries)
+                        : std::nullopt;
+        if (!pair) pair = folded_leaf(leaf, entries);
         if (!pair) return {};
         auto const gone = node.pair().size_bytes() + (before ? bytes_out_of_line(*before) : 0);
         if (node.bytes < gone) return {};
@@ -172,6 +200,10 @@ template <node_source Source, node_sink Sink> class one_put {
                        pair->patch};
     }
 
+    /// A patch of a node in memory would be written beside it.
+    [[nodiscard]] bool may_patch(subtree const& old) const noexcept {
+        return sizes_.patches && !old.node.in_memory();
+    }
     [[nodiscard]] bool is_value(format::stored_value const& other) const noexcept {
         return other.raw == value_.raw && other.out_of_line == value_.out_of_line;
     }
@@ -186,25 +218,6 @@ template <node_source Source, node_sink Sink> class one_put {
                 throw error(errc::corrupt, "the entries of a patch do not ascend");
             }
         }
-    }
-
-    [[nodiscard]] std::optional<node_pair> made_leaf(
-        node_pair const& old, leaf_node const& leaf,
-        std::vector<format::leaf_change> const& changes, std::size_t entries, std::size_t most) {
-        auto const patchable = sizes_.patches && !old.base.in_memory() &&
-                               leaf.base().count() <= format::most_patched_entries &&
-                               changes.size() <= format::max_patch_changes;
-        if (patchable) {
-            auto const size = format::leaf_patch_bytes(changes);
-            auto const before = patches_so_far<format::leaf_patch_view>(source_, old, 0);
-            if (may_be_patch(size, old.base, before)) {
-                if (most > sizes_.leaf_bytes + sizes_.leaf_bytes / 4) return {};
-                auto const to = sink_.allocate_node(size);
-                format::write_leaf_patch(changes, leaf.base().count(), entries, before, to);
-                return node_pair{old.base, sink_.seal_node(to)};
-            }
-        }
-        return folded_leaf(leaf, entries);
     }
 
     [[nodiscard]] std::optional<node_pair> folded_leaf(leaf_node const& leaf, std::size_t entries) {
@@ -236,58 +249,30 @@ template <node_source Source, node_sink Sink> class one_put {
         auto const before = at.inner.child(at.child);
         auto const own_bytes = at.node.pair().size_bytes();
         if (at.node.entries < before.entries || at.node.bytes < before.bytes + own_bytes) return {};
-        auto const pair = made_inner(level, at, before, child);
+        auto const changes = inner_changes_with(at.inner, at.child, child);
+        auto const [least, most] = bounds_of(at.inner.base(), changes);
+        auto const limit = sizes_.inner_bytes;
+        if ((!at.at_right_edge && least < limit / 4) || most > limit + limit / 4) return {};
+        auto pair = may_patch(at.node) ? patched_inner(source_, sink_, at.node.pair(),
+                                                       at.inner.base(), changes, at.inner.count())
+                                       : std::nullopt;
+        if (!pair) pair = folded_inner(level, at, before, child);
         if (!pair) return {};
         return subtree{pair->base, at.node.entries - before.entries + child.entries,
                        at.node.bytes - before.bytes - own_bytes + child.bytes + pair->size_bytes(),
                        pair->patch};
     }
 
-    [[nodiscard]] std::optional<node_pair> made_inner(unsigned level, step const& at,
-                                                      subtree const& before, subtree const& child) {
-        auto const old = at.node.pair();
-        auto const& base = at.inner.base();
-        auto const same_shape = before.patch.is_null() == child.patch.is_null();
-        auto const limit = sizes_.inner_bytes;
-        auto const changes = inner_changes_with(at.inner, at.child, child);
-        auto const less = 16 * (changes.size() + 1) + base.count() / 8 + 8;
-        if (!at.at_right_edge && old.base.size_bytes() < limit / 4 + less) return {};
-        auto const patchable = sizes_.patches && !old.base.in_memory() &&
-                               base.count() <= format::most_patched_children &&
-                               changes.size() <= format::max_patch_changes;
-        if (patchable) {
-            auto const size = format::inner_patch_bytes(changes);
-            auto const so_far = patches_so_far<format::inner_patch_view>(source_, old, level);
-            if (may_be_patch(size, old.base, so_far)) {
-                if (most_bytes(base, changes) > limit + limit / 4) return {};
-                auto const to = sink_.allocate_node(size);
-                format::write_inner_patch(level, changes, base.count(), at.inner.count(), so_far,
-                                          to);
-                return node_pair{old.base, sink_.seal_node(to)};
-            }
-        }
-        if (at.inner.is_patched() || !same_shape) return folded_inner(level, at, child);
-        if (old.base.size_bytes() > limit) return {};
-        auto const to = sink_.allocate_node(old.base.size_bytes());
-        format::write_inner_with(base, at.child, child, to);
-        return node_pair{sink_.seal_node(to)};
-    }
-
-    /// No more bytes than this are in an inner node with these changes.
-    [[nodiscard]] static std::size_t most_bytes(format::inner_view const& base,
-                                                std::vector<format::inner_change> const& changes) {
-        auto const header = format::load_node_header(base.bytes());
-        std::size_t bytes = header.size_bytes + base.count() / 8 + 16;
-        auto prefix_holds = true;
-        for (auto const& change : changes) {
-            bytes += change.what == format::child_change::added ? 40 + change.separator.size() : 16;
-            prefix_holds = prefix_holds && change.what != format::child_change::added;
-        }
-        return bytes + (prefix_holds ? 0 : base.count() * header.prefix_bytes);
-    }
-
     [[nodiscard]] std::optional<node_pair> folded_inner(unsigned level, step const& at,
+                                                        subtree const& before,
                                                         subtree const& child) {
+        auto const old_bytes = at.node.node.size_bytes();
+        if (!at.inner.is_patched() && before.patch.is_null() == child.patch.is_null()) {
+            if (old_bytes > sizes_.inner_bytes) return {};
+            auto const to = sink_.allocate_node(old_bytes);
+            format::write_inner_with(at.inner.base(), at.child, child, to);
+            return node_pair{sink_.seal_node(to)};
+        }
         pending_inner parts;
         std::string buffer;
         for (format::inner_walk each(at.inner); !each.done(); each.next()) {
