@@ -147,36 +147,49 @@ TEST_CASE("seeking is std::map::lower_bound, and seek_nth counts") {
     }
 }
 
+namespace {
+
+/// Takes a random step with a cursor and with an iterator: seeks a key, an index, goes on or back.
+template <typename Cursor, typename Wanted>
+void step_with_both(Cursor& at, grove::content::const_iterator& expected,
+                    grove::content const& content, Wanted const& wanted_key) {
+    auto const step = *rc::gen::inRange(0, 12);
+    if (step == 0) {
+        auto const key = wanted_key();
+        static_cast<void>(at.seek(key));
+        expected = content.lower_bound(key);
+    } else if (step == 1) {
+        auto const index = *rc::gen::inRange<std::size_t>(0, content.size() + 2);
+        at.seek_nth(index);
+        expected = index < content.size()
+                       ? std::next(content.begin(), static_cast<std::ptrdiff_t>(index))
+                       : content.end();
+    } else if (step >= 7) {
+        at.prev();
+        // From the first entry it goes to the end, as if the ends met.
+        expected = expected == content.begin() ? content.end() : std::prev(expected);
+    } else if (at.valid()) {
+        at.next();
+        ++expected;
+    }
+    RC_ASSERT(at.valid() == (expected != content.end()));
+    if (at.valid()) RC_ASSERT(at.key() == expected->first);
+}
+
+} // namespace
+
 TEST_CASE("random steps of a cursor are those of an iterator") {
     grove::bench bench{grove::tiny};
     auto const content = awkward();
     auto const built = bench.build(content);
     CHECK(rc::check([&] {
         auto at = bench.cursor(built);
-        auto expected = content.end();
-        for (auto const step : *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 12))) {
-            if (step == 0) {
-                auto const key =
-                    *rc::gen::container<std::string>(rc::gen::element('\0', 'a', 'b', '0', '\xff'));
-                static_cast<void>(at.seek(key));
-                expected = content.lower_bound(key);
-            } else if (step == 1) {
-                auto const index = *rc::gen::inRange<std::size_t>(0, content.size() + 2);
-                at.seek_nth(index);
-                expected = index < content.size()
-                               ? std::next(content.begin(), static_cast<std::ptrdiff_t>(index))
-                               : content.end();
-            } else if (step < 7) {
-                if (!at.valid()) continue;
-                at.next();
-                ++expected;
-            } else {
-                at.prev();
-                // From the first entry it goes to the end, as if the ends met.
-                expected = expected == content.begin() ? content.end() : std::prev(expected);
-            }
-            RC_ASSERT(at.valid() == (expected != content.end()));
-            if (at.valid()) RC_ASSERT(at.key() == expected->first);
+        auto expected = content.cend();
+        for (auto steps = *rc::gen::inRange(0, 100); steps > 0; --steps) {
+            step_with_both(at, expected, content, [] {
+                return *rc::gen::container<std::string>(
+                    rc::gen::element('\0', 'a', 'b', '0', '\xff'));
+            });
         }
     }));
 }
@@ -296,29 +309,11 @@ TEST_CASE("random steps in a tree full of patches are those of an iterator") {
     using file_cursor = coppice::tree::cursor<grove::image_source>;
     CHECK(rc::check([&] {
         file_cursor at(grown.source(), grown.now());
-        auto expected = content.end();
-        for (auto const step : *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 12))) {
-            if (step == 0) {
-                auto const key = grove::numbered(*rc::gen::inRange(0U, 950U));
-                static_cast<void>(at.seek(key));
-                expected = content.lower_bound(key);
-            } else if (step == 1) {
-                auto const index = *rc::gen::inRange<std::size_t>(0, content.size() + 2);
-                at.seek_nth(index);
-                expected = index < content.size()
-                               ? std::next(content.begin(), static_cast<std::ptrdiff_t>(index))
-                               : content.end();
-            } else if (step < 7) {
-                if (!at.valid()) continue;
-                at.next();
-                ++expected;
-            } else {
-                at.prev();
-                expected = expected == content.begin() ? content.end() : std::prev(expected);
-            }
-            RC_ASSERT(at.valid() == (expected != content.end()));
+        auto expected = content.cend();
+        for (auto steps = *rc::gen::inRange(0, 100); steps > 0; --steps) {
+            step_with_both(at, expected, content,
+                           [] { return grove::numbered(*rc::gen::inRange(0U, 950U)); });
             if (!at.valid()) continue;
-            RC_ASSERT(at.key() == expected->first);
             RC_ASSERT(at.value().raw == expected->second);
             auto copy = at;
             RC_ASSERT(copy == at);
