@@ -22,7 +22,7 @@ class file_content {
 
     file_content() = default;
     /// From the bytes themselves; not explicit, since it is nothing else.
-    file_content(vector content) : shared_(std::make_shared<vector>(std::move(content))) {}
+    file_content(vector initial) : shared_(std::make_shared<vector>(std::move(initial))) {}
 
     [[nodiscard]] vector const& seen() const noexcept { return shared_ ? *shared_ : nothing(); }
     operator vector const&() const noexcept { return seen(); }
