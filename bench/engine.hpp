@@ -90,6 +90,8 @@ class engine {
     [[nodiscard]] virtual std::uint64_t appended_bytes() { return 0; }
     /// Has it commits that are kept in the memory of the process and written later?
     [[nodiscard]] virtual bool defers() const noexcept { return false; }
+    /// Gives these to the operating system, without a sync.
+    virtual void flush() {}
     /// Makes the store as small as the engine can. REQUIRES: no readers, no writers.
     virtual void compact() = 0;
 };

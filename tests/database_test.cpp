@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -324,6 +325,36 @@ TEST_CASE("timed waits give up without a transaction, and others get their turn"
     }).join();
     txn.reset();
     CHECK(db.write_for(std::chrono::seconds(5)).has_value());
+}
+
+// The deadline was the present and the length, whose sum overflowed into the past: the longest wait
+// there is did not wait at all.
+TEMPLATE_TEST_CASE("who is ready to wait for ever gets the turn", "", in_file, in_memory) {
+    test_database<TestType> on;
+    auto& db = *on;
+    auto txn = std::optional(db.write());
+    std::atomic<bool> asks{false};
+    std::atomic<bool> has{false};
+    std::thread other([&] {
+        asks = true;
+        auto const mine = db.write_for(std::chrono::hours::max());
+        has = mine.has_value();
+    });
+    while (!asks) std::this_thread::yield();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20)); // most likely it waits by now
+    txn.reset();
+    other.join();
+    CHECK(has);
+    compaction_hooks patient;
+    patient.longest_wait = std::chrono::nanoseconds::max();
+    CHECK(db.compact(patient));
+}
+
+TEST_CASE("a database in memory takes options") {
+    memory_database db({.durability = durability::lazy, .preallocate_bytes = 0});
+    CHECK(db.chosen().durability == durability::lazy);
+    db.update([](auto& txn) { txn.put("a", "1"); });
+    CHECK(db.get("a") == "1");
 }
 
 TEST_CASE("two handles on one memory see one database, and its copies are one place") {

@@ -353,6 +353,21 @@ TEST_CASE("a handle that cannot write what was deferred says so when it closes")
     CHECK(put(again, "c", durability::sync).value == 3);
 }
 
+TEST_CASE("what was written is not called lost where only the end of the file was not cut off") {
+    deferring on;
+    on.chosen.preallocate_bytes = 100'000;
+    on.db.emplace(on.medium, on.chosen);
+    put(*on.db, "a", durability::sync); // writes zeros ahead
+    put(*on.db, "b");
+    on.medium.told().fail_after(call::truncate, 0);
+    on.failed.reset();
+    on.db.reset();
+    CHECK(on.medium.told().failures == 1);
+    CHECK_FALSE(on.failed);
+    faulty_database const again(on.medium, on.chosen);
+    CHECK(again.get("b"));
+}
+
 TEST_CASE("a deferred commit comes after pending ones and settles them") {
     deferring on;
     auto txn = on.db->write();

@@ -172,6 +172,45 @@ TEST_CASE("while a commit is pending its thread is refused what it would wait fo
     CHECK(second.try_write());
 }
 
+// The thread was noted in one place, which the end of its next transaction, and any turn of another
+// thread, wiped out: then it waited for its own pending commit, for ever.
+TEST_CASE("a thread with a pending commit is refused whatever it and others do meanwhile") {
+    bench on;
+    faulty_database second(on.medium, on.chosen);
+    auto const refused = [&] {
+        return kind_of([&] { static_cast<void>(second.write_for(1s)); }) == errc::would_deadlock;
+    };
+    auto a = on.put("a");
+    on.db->write().rollback();
+    CHECK(refused());
+    std::thread([&] {
+        on.db->update([](auto& txn) { txn.put("b", "2"); }, durability::lazy);
+    }).join();
+    CHECK(refused());
+    std::optional<pending> theirs;
+    std::thread([&] { theirs = on.put("c"); }).join();
+    a.wait();
+    CHECK_FALSE(refused()); // it is another thread's now, which could still settle it
+    auto const settled = [&] {
+        auto own = on.put("d");
+        theirs.reset();
+        return refused(); // nor does that take away what this thread has pending
+    }();
+    CHECK(settled);
+    CHECK(second.try_write());
+}
+
+TEST_CASE("what one thread settles does not free another one that is in a transaction") {
+    bench on;
+    faulty_database second(on.medium, on.chosen);
+    std::optional<pending> mine = on.put("a");
+    auto txn = on.db->write();
+    std::thread([&] { mine.reset(); }).join();
+    CHECK(kind_of([&] { static_cast<void>(second.write_for(1s)); }) == errc::would_deadlock);
+    txn.rollback();
+    CHECK(second.try_write());
+}
+
 // A handle that has written for long lets its tenure end before it writes on, for the sake of
 // others. One that is kept open by the same thread would never have ended.
 TEST_CASE("who keeps commits pending for long can still write") {

@@ -93,6 +93,7 @@ template <typename Database> class coppice_engine final : public engine {
     [[nodiscard]] std::uint64_t appended_bytes() override { return db_.stats().valid_bytes; }
     [[nodiscard]] bool defers() const noexcept override { return true; }
     void sync() override { db_.sync(); }
+    void flush() override { db_.flush(); }
     void compact() override { db_.compact(); }
 
   private:

@@ -38,7 +38,7 @@ void record_commits(task& of, engine& store, std::string_view workload, std::str
     auto const syncs_before = syncs_so_far();
     stopwatch const time;
     auto const micros = commit_each(store, keys, how);
-    if (how == durability::deferred) store.sync(); // what was put off is part of the cost
+    if (how == durability::deferred) store.flush(); // what was put off is part of the cost
     auto const seconds = time.seconds();
     auto const syncs = syncs_so_far() - syncs_before;
     auto const written = bytes_written::now() - before;

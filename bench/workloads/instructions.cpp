@@ -73,7 +73,7 @@ void count_reads(reader& from, data_set const& data) {
     });
 }
 
-/// Commits of one random insert each; deferred ones with the sync that writes them.
+/// Commits of one random insert each; deferred ones with the flush that writes them.
 void count_commits(engine& store, std::string const& name, std::size_t commits, durability how,
                    std::uint64_t seed) {
     key_list const fresh(2 * commits, seed);
@@ -83,7 +83,7 @@ void count_commits(engine& store, std::string const& name, std::size_t commits, 
     auto const insert = [&](std::span<std::string_view const> some) {
         in_transactions(*to, some.size(), 1, how,
                         [&](std::size_t i) { to->put(some[i], values.make(some[i], 0)); });
-        if (how == durability::deferred) store.sync();
+        if (how == durability::deferred) store.flush();
     };
     insert(keys.first(commits));
     count(name, commits, [&] { insert(keys.subspan(commits)); });

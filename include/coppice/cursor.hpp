@@ -142,7 +142,8 @@ template <bool Reverse> class basic_entry_iterator {
 using entry_iterator = basic_entry_iterator<false>;
 using reverse_entry_iterator = basic_entry_iterator<true>;
 
-/// One end of a range of keys.
+/// One end of a range of keys. Does not own the key: good as long as its text is. Ranges and
+/// differences copy what they need of it.
 struct key_bound {
     std::optional<std::string_view> key; ///< nothing: no bound
     bool inclusive = true;               ///< does the range hold the key itself?

@@ -2,8 +2,10 @@
 #pragma once
 // coppice/database.hpp: open, read, write, tag, follow, compact, copy, branch, check, history.
 // Owns: the handle that a user opens, and the moment at which events are told.
-// Invariant: a handle is movable and all its functions may be called from any thread; snapshots
-//   and transactions may outlive it. A closed or moved-from handle throws errc::closed.
+// Invariant: snapshots and transactions may outlive their handle. A closed or moved-from handle
+//   throws errc::closed.
+// Thread safety: any number of threads may call anything at once, but `close`, moving and
+//   destruction, during which no other call may be under way.
 
 #include <coppice/destroy.hpp>
 #include <coppice/error.hpp>
@@ -13,6 +15,7 @@
 #include <coppice/snapshot.hpp>
 #include <coppice/statistics.hpp>
 #include <coppice/storage/concepts.hpp>
+#include <coppice/storage/deadline.hpp>
 #include <coppice/storage/file_medium.hpp>
 #include <coppice/storage/growing_pause.hpp>
 #include <coppice/storage/memory_medium.hpp>
@@ -64,8 +67,9 @@ template <storage::medium Medium> class basic_database {
         : basic_database(Medium(path, chosen.create_directories), std::move(chosen)) {}
 
     /// A fresh database in memory. Nothing of it outlives its last handle, snapshot or view.
-    basic_database() requires std::same_as<Medium, storage::memory_medium>
-        : basic_database(Medium(), {.preallocate_bytes = 0}) {}
+    explicit basic_database(options chosen = {.preallocate_bytes = 0}) requires
+        std::same_as<Medium, storage::memory_medium> : basic_database(Medium(), std::move(chosen)) {
+    }
 
     /// Opens the database that a medium holds.
     explicit basic_database(Medium medium, options chosen = {})
@@ -94,12 +98,13 @@ template <storage::medium Medium> class basic_database {
     // ---- reading ---------------------------------------------------------------------------
 
     /// The newest commit whose promise was kept, for as long as you keep it. Lock-free while no
-    /// other process commits.
+    /// other process commits. @throws errc::closed, corrupt, and errno of the system
     [[nodiscard]] snapshot read() const { return snapshot(open().current()); }
-    /// The newest whole commit, also one whose sync has not returned: a power cut may take it back.
+    /// The newest whole commit, also one that a power cut may still take back. @throws as `read`
     [[nodiscard]] snapshot read_latest() const { return snapshot(open().latest()); }
     /// The database as it was after a commit. O(log n) steps for n commits.
-    /// @throws errc::history_gone for a commit before the last compaction, or none at all
+    /// @throws errc::history_gone for a commit that the file does not hold: dropped by a
+    ///   compaction, written as part of a later one (deferred ones are), or never made
     [[nodiscard]] snapshot read(commit_id id) const {
         return snapshot(store::state_at(open().current(), id));
     }
@@ -113,13 +118,13 @@ template <storage::medium Medium> class basic_database {
     [[nodiscard]] snapshot read(std::string_view tag) const {
         return snapshot(store::tagged_state(open().current(), tag));
     }
-    /// The value of a key in the newest commit at this call, as a copy.
+    /// The value of a key in the newest commit at this call, as a copy. @throws as `read`
     [[nodiscard]] std::optional<std::string> get(std::string_view key) const {
         auto const now = read();
         auto const value = now.get(key);
         return value ? std::optional<std::string>(*value) : std::nullopt;
     }
-    /// The commits of the file, newest first.
+    /// The commits of the file, newest first. @throws as `read`
     [[nodiscard]] commit_history history() const {
         auto& store = open();
         return {store.current(), store.durable().commit_id};
@@ -153,10 +158,10 @@ template <storage::medium Medium> class basic_database {
     template <typename Rep, typename Period>
     [[nodiscard]] bool wait_for_change(commit_identity since,
                                        std::chrono::duration<Rep, Period> longest) const {
-        auto const until = deadline_after(longest);
+        auto const until = storage::moment_in(longest);
         storage::growing_pause pause(std::chrono::milliseconds{4});
         while (changes(since).empty()) {
-            auto const left = *until - std::chrono::steady_clock::now();
+            auto const left = until - std::chrono::steady_clock::now();
             if (left <= left.zero()) return false;
             std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(left, pause.next()));
         }
@@ -169,17 +174,18 @@ template <storage::medium Medium> class basic_database {
     /// @throws errc::would_deadlock if this thread has it, read_only, forked, sync_failed,
     ///   lock_lost, second_copy, file_missing, file_replaced, corrupt, and errno of the system
     [[nodiscard]] transaction write() { return *begin({}); }
-    /// The write transaction, or nothing if another one is under way.
+    /// The write transaction, or nothing if another one is under way. @throws as `write`; also
+    /// would_deadlock, rather than nothing, in the thread that has it
     [[nodiscard]] std::optional<transaction> try_write() {
         return begin(std::chrono::steady_clock::now());
     }
-    /// The write transaction, or nothing if none could be had for so long.
+    /// The write transaction, or nothing if none could be had for so long. @throws as `try_write`
     template <typename Rep, typename Period>
     [[nodiscard]] std::optional<transaction> write_for(std::chrono::duration<Rep, Period> longest) {
-        return begin(deadline_after(longest));
+        return begin(storage::moment_in(longest));
     }
     /// Runs `change(transaction&)`, then commits; if it throws, nothing has happened.
-    /// @return the id of the commit
+    /// @return the id of the commit. @throws as `write` and `commit`, and what `change` throws
     template <std::invocable<transaction&> Change>
     commit_id update(Change&& change, std::optional<durability> how = {}, std::string note = {}) {
         auto txn = write();
@@ -187,11 +193,12 @@ template <storage::medium Medium> class basic_database {
         return txn.commit(how, std::move(note));
     }
     /// Makes all earlier commits durable, also deferred ones. One sync, or none.
+    /// @throws as `write`, and errc::sync_failed
     void sync() {
         in_turn([](auto& session) { session.sync(); });
     }
     /// Writes what is deferred, as one commit: as safe as a lazy one from then on, and seen by
-    /// other handles and processes. Where nothing is deferred it does nothing.
+    /// other handles and processes. Where nothing is deferred it does nothing. @throws as `sync`
     void flush() { write_deferred(); }
 
     // ---- names -----------------------------------------------------------------------------
@@ -213,21 +220,23 @@ template <storage::medium Medium> class basic_database {
         told([&] { return store::remove_tag(shared(), name, chosen, was_there); });
         return was_there;
     }
-    /// All tags of the newest commit, by name. O(number of tags).
+    /// All tags of the newest commit, by name. O(number of tags). @throws as `read`
     [[nodiscard]] std::vector<tagged_commit> tags() const {
         return store::tags_of(*open().current());
     }
 
     // ---- care ------------------------------------------------------------------------------
 
-    /// Rewrites the database densely, without its history, into a fresh file that takes the place
-    /// of the old one. Snapshots, readers and writers go on; writers wait only at the end, while
-    /// the last of their commits are taken over. One compaction at a time: another one waits.
+    /// Rewrites the database densely into a fresh file that takes the place of the old one: the
+    /// newest commit, those with a tag, and those that `options::retention` keeps. Snapshots,
+    /// readers and writers go on; writers wait only at the end, while the last of their commits
+    /// are taken over. One compaction at a time: another one waits.
     /// @param hooks a filter that drops entries, a report of progress that can stop it, how long to
     ///   wait for a writer or another compaction
     /// @return false if it was stopped, or somebody was not done in time; then nothing has changed
-    /// @throws as `write`, errc::would_deadlock within a compaction of this thread, and errno of
-    ///   the system; then nothing has changed
+    /// @throws as `write`, errc::would_deadlock within a compaction of this thread,
+    ///   invalid_argument for a filter where older commits are kept, and errno of the system;
+    ///   then nothing has changed
     bool compact(compaction_hooks const& hooks = {}) {
         bool done = false;
         guarded([&](std::uint64_t& durable_id) {
@@ -291,12 +300,14 @@ template <storage::medium Medium> class basic_database {
     }
 
     /// Looks for what others have done, as `read()` does, and lets go of a file that a compaction
-    /// of theirs has replaced, so that its space comes free. For handles that are idle for long.
+    /// of theirs has replaced, so that its space comes free: for idle handles. @throws as `read`
     void refresh() const { static_cast<void>(open().current()); }
 
-    /// Walks every invariant of the newest commit in the file and of the chain of commits.
+    /// Checks all that the newest commit in the file relies on, and the chain of commits; reads all
+    /// of it once. What is damaged is a finding, no exception. @throws as `read`
     [[nodiscard]] check_report check() const { return store::check(open()); }
-    /// Figures of this moment. O(number of commits) for `commits`, else O(1).
+    /// Figures of this moment. O(log n) for n commits, and some calls of the system.
+    /// @throws errc::closed, corrupt, and errno of the system
     [[nodiscard]] statistics stats() const { return store::measure(open()); }
 
     /// Where it is.
@@ -307,7 +318,7 @@ template <storage::medium Medium> class basic_database {
     /// Ends the handle, idempotent. Pending commits that were left to its thread are settled and
     /// told; what is deferred is written, and what was written ahead is cut off where no one else
     /// is writing. A transaction that is open goes on; what was deferred before it is written when
-    /// it ends.
+    /// it ends. What cannot be written is told to `events::on_error`, and lost.
     void close() noexcept {
         if (!store_) return;
         detail::finish_settlements(*std::shared_ptr(store_));
@@ -330,13 +341,6 @@ template <storage::medium Medium> class basic_database {
         return store_;
     }
     [[nodiscard]] events const& callbacks() const { return open().chosen().events; }
-
-    template <typename Rep, typename Period>
-    [[nodiscard]] static storage::deadline deadline_after(
-        std::chrono::duration<Rep, Period> longest) {
-        using clock = std::chrono::steady_clock;
-        return clock::now() + std::chrono::ceil<clock::duration>(longest);
-    }
 
     /// Runs `work(durable_id)`, and tells events how it went.
     /// @param work sets the id to that of a commit that is durable now, if it knows one

@@ -52,8 +52,8 @@ enum class errc {
     // ---- reading --------------------------------------------------------------------------
     /// Bytes of the file are damaged; `error::offset()` says where. Do: `check`, restore.
     corrupt,
-    /// The commit asked for is not in this file: it was before the last compaction, or the file is
-    /// a copy that went another way. Do: begin from the newest state.
+    /// The commit asked for is not in this file: a compaction has dropped it, or the file is a copy
+    /// that went another way. Do: begin from the newest state.
     history_gone,
     /// No commit has this name. Do: look at `tags()`.
     no_such_tag,
@@ -95,7 +95,7 @@ enum class errc {
 /// The category of `errc`, named "coppice".
 [[nodiscard]] inline std::error_category const& error_category() noexcept;
 
-/// Makes `errc` usable wherever a std::error_code is: `e.code() == coppice::errc::corrupt`.
+/// Makes `errc` usable wherever a std::error_code is.
 [[nodiscard]] inline std::error_code make_error_code(errc code) noexcept {
     return {static_cast<int>(code), error_category()};
 }
@@ -153,7 +153,9 @@ inline std::error_category const& error_category() noexcept {
     return category;
 }
 
-/// The one exception type. `code()` is an `errc`, or an errno for `errc::io_failed`.
+/// The one exception type. `kind()` always says which `errc` it is: compare that. `code()` is the
+/// same, or the errno where the system reported the failure: always so for `io_failed`, at times
+/// for `unusable_path`, `lock_unusable` and `would_deadlock`.
 class error : public std::system_error {
   public:
     /// A failure of the library's own kind.

@@ -30,7 +30,7 @@ template <typename Database> class follower {
     using callback = std::function<void(commit_changes const&)>;
 
     /// Begins to follow.
-    /// @param db must live longer than this
+    /// @param db must live longer than this, and not be moved or closed meanwhile
     /// @param on_commit called for each durable commit after `since`, with all of its changes; it
     ///   may throw, which ends the following
     /// @param since the identity of the last commit that was taken in before. If not given, the

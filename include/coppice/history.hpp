@@ -15,7 +15,8 @@
 
 namespace coppice::inline COPPICE_ABI {
 
-/// The commits of a file from the newest back to the last compaction, or the creation.
+/// The commits of a file from the newest back to the oldest that compactions have kept. Iterating
+/// throws errc::corrupt where a record is damaged.
 class [[nodiscard]] commit_history {
   public:
     /// Walks back one commit at a time. An input iterator.

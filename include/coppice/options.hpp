@@ -115,9 +115,9 @@ struct recovery_info {
 /// How grave a log line is.
 enum class log_level : std::uint8_t { debug, info, warning, error };
 
-/// Callbacks. Each may be empty. They run in the calling thread (in one of the handle, where it
-/// compacts by itself or flushes what was deferred for too long), with no lock of coppice held
-/// except where said; what they throw is swallowed and reported to `log`, and must not use the
+/// Callbacks. Each may be empty. They run in the calling thread, or in one of the handle (which
+/// flushes, compacts by itself, or settles pending commits), maybe in several at once, with no lock
+/// of coppice held. What they throw is swallowed and reported to `log`. They must not use the
 /// handle that calls them.
 struct events {
     std::function<void(std::string const& path)> on_open = {};  ///< after opening

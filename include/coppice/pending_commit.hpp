@@ -69,7 +69,8 @@ template <storage::medium Medium> class [[nodiscard]] basic_pending_commit {
         : owner_(std::move(owner)), appended_(std::move(appended)) {
         if (!appended_.within) return;
         // Through another handle this thread would wait for itself: that is to be said, not done.
-        owner_->lock()->set_owner(std::this_thread::get_id());
+        bound_ = std::this_thread::get_id();
+        owner_->lock()->bind(bound_);
     }
     basic_pending_commit(basic_pending_commit&&) noexcept = default;
     basic_pending_commit& operator=(basic_pending_commit&& other) noexcept {
@@ -77,6 +78,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_pending_commit {
             finish_quietly();
             owner_ = std::move(other.owner_);
             appended_ = std::move(other.appended_);
+            bound_ = other.bound_;
         }
         return *this;
     }
@@ -99,8 +101,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_pending_commit {
         if (lock.is_forked()) throw error(errc::forked, "a pending commit", owner_->path());
         // Moved out, so that an object whose wait has failed does not wait again.
         auto const appended = std::exchange(appended_, {nullptr, appended_.state, appended_.how});
-        appended.within->hold_open(-1);
-        if (!appended.within->binds_a_thread()) lock.set_owner({});
+        appended.within->hold_open(-1, bound_);
         return detail::settle(*owner_, appended);
     }
     /// Would `wait` return, or throw, without waiting: has somebody else done it by now?
@@ -150,10 +151,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_pending_commit {
         given.owner_ = owner_;
         given.appended_ = appended_;
         appended_.within = nullptr;
-        if (auto const& within = given.appended_.within) {
-            within->leave_open(1);
-            if (!within->binds_a_thread()) owner_->lock()->set_owner({});
-        }
+        owner_->lock()->unbind(bound_); // it may wait for what it likes
         return given;
     }
     basic_pending_commit() noexcept = default;
@@ -167,6 +165,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_pending_commit {
 
     std::shared_ptr<store::store<Medium>> owner_;
     store::appended_commit<Medium> appended_;
+    std::thread::id bound_; // who would wait for itself
 };
 
 /// What the thread of the handle has of a commit that was left to it.
@@ -179,7 +178,6 @@ class basic_pending_commit<Medium>::left_to_thread final : public store::settler
     void take(basic_pending_commit pending) noexcept { pending_ = std::move(pending); }
 
     void settle() noexcept override {
-        if (auto const& within = pending_.appended_.within) within->leave_open(-1);
         try {
             static_cast<void>(pending_.wait());
         } catch (...) {

@@ -3,8 +3,8 @@
 // coppice/transaction.hpp: the one writer of a database, until it commits or goes away.
 // Owns: the vocabulary of changes: put, insert, modify, erase, load, streams, savepoints, commit.
 // Invariant: without `commit` nothing happened; after it, or after `rollback`, every call but
-//   destruction throws errc::finished. A call that throws has changed nothing, except a commit that
-//   ends with errc::sync_failed: then its outcome is unknown.
+//   `rollback`, `is_open` and destruction throws errc::finished. A call that throws has changed
+//   nothing, except a commit that ends with errc::sync_failed: then its outcome is unknown.
 // Thread safety: one thread at a time; it may be moved to another one.
 
 #include <coppice/pending_commit.hpp>
@@ -66,7 +66,9 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
     [[nodiscard]] bool contains(std::string_view key) const { return open().find(key).has_value(); }
 
     /// This moment as an ordinary snapshot: iteration, ranges, order statistics. Later changes do
-    /// not show in it. Turns pending edits into nodes in memory: O(height) nodes for each.
+    /// not show in it, and it outlives the transaction, whatever becomes of that. Turns pending
+    /// edits into nodes in memory: O(height) nodes for each. Where bulk loads or streams are rolled
+    /// back under a view, their bytes stay in the file until it is compacted.
     [[nodiscard]] snapshot view() const {
         open().fold();
         return snapshot(state_->work());
@@ -82,7 +84,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
         if (value.size() > max_value_bytes) throw error(errc::value_too_large, "put");
         open().put(key, value);
     }
-    /// Puts a value only if the key is not there. @return was it put?
+    /// Puts a value only if the key is not there. @return was it put? @throws as `put`, corrupt
     bool insert(std::string_view key, std::string_view value) {
         detail::transaction_state<Medium>::check_key(key);
         if (contains(key)) return false;
@@ -92,6 +94,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
     /// Replaces a value by what `change` makes of it.
     /// @param change takes optional<string_view>, gives optional<string> or a string; nothing
     ///   erases the key. If it throws, nothing has changed. @return is the key there now?
+    /// @throws as `insert`, and what `change` throws
     template <typename Change> bool modify(std::string_view key, Change&& change) {
         detail::transaction_state<Medium>::check_key(key);
         std::optional<std::string> next = std::forward<Change>(change)(get(key));
@@ -102,17 +105,19 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
         put(key, *next);
         return true;
     }
-    /// Erases a key. @return was it there?
+    /// Erases a key. @return was it there? @throws errc::finished, corrupt, std::bad_alloc
     bool erase(std::string_view key) { return open().erase(key); }
     /// Erases all keys of [from, to). O(height) nodes however many. @return how many there were
+    /// @throws as `erase` of a key
     std::uint64_t erase(std::string_view from, std::string_view to) {
         return open().erase_range(from, to);
     }
-    /// Erases all keys from `from` on. @return how many there were
+    /// Erases all keys from `from` on. @return how many there were. @throws as `erase`
     std::uint64_t erase_from(std::string_view from) {
         return open().erase_range(from, std::nullopt);
     }
     /// Erases all keys that begin with `prefix`; "" erases everything. @return how many there were
+    /// @throws as `erase`
     std::uint64_t erase_prefix(std::string_view prefix) {
         auto const end = tree::prefix_end(prefix);
         return open().erase_range(prefix,
@@ -120,8 +125,10 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
     }
     /// Puts a sorted range of pairs (key, value), over what is there. Goes straight to the file in
     /// large writes, so it may be larger than memory; its commit uses two syncs.
-    /// @return how many pairs. @throws errc::not_sorted, what the range throws; then nothing
-    /// changed
+    /// @param range of anything that binds as [key, value], each convertible to std::string_view;
+    ///   both are copied, so they may be temporaries
+    /// @return how many pairs. @throws errc::not_sorted, key_too_large, value_too_large, as `write`
+    ///   of the database, errno of the system, and what the range throws; then nothing has changed
     template <std::ranges::input_range Range> std::uint64_t load(Range&& range) {
         open().spill();
         detail::load_edits edits(range, state_->session().append(),
@@ -163,7 +170,8 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
     /// @param how overrides the durability of the options
     /// @param note at most 4,096 bytes, kept with the commit
     /// @return the id of the commit, or of the newest one if there was nothing to commit
-    /// @throws error; the transaction stays open, except after errc::sync_failed
+    /// @throws errc::note_too_large, stream_unfinished, lock_lost, corrupt, finished, sync_failed,
+    ///   and errno of the system; the transaction stays open, except after errc::sync_failed
     commit_id commit(std::optional<durability> how, std::string note = {}) {
         return detail::settle(*owner_, append(how, std::move(note), false));
     }

@@ -142,8 +142,8 @@ def ways(programs, header):
     crash = str(programs / "coppice_crash")
     first = ["format", "store"] if header.startswith("format/") else ["store", "format"]
     return [*map(tests, first), tests("transaction"), tests("api"),
-            [crash, "exhaustive", "--transactions", "1", "--threads", "1"],
-            [crash, "random", "--histories", "300", "--threads", "1"],
+            [crash, "exhaustive", "--transactions", "1", "--jobs", "1"],
+            [crash, "random", "--histories", "300", "--jobs", "1"],
             tests("crash"), tests("testing"), tests("property")]
 
 

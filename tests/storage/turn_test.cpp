@@ -36,10 +36,37 @@ TEST_CASE("a turn has one holder and another thread may give it back") {
         CHECK(turn.acquire(in_the_past(), "p"));
     }).join();
     CHECK_FALSE(turn.acquire(in_the_past(), "p"));
-    turn.set_owner(std::this_thread::get_id());
+    turn.bind(std::this_thread::get_id());
     CHECK(kind_of([&] { static_cast<void>(turn.acquire({}, "p")); }) == errc::would_deadlock);
     turn.release();
     CHECK(turn.acquire(in_the_past(), "p", urgency::first));
+}
+
+TEST_CASE("a thread is refused as long as it was bound more often than unbound") {
+    storage::turn turn;
+    auto const me = std::this_thread::get_id();
+    auto const refused = [&] {
+        return kind_of([&] { static_cast<void>(turn.acquire(in_the_past(), "p")); }) ==
+               errc::would_deadlock;
+    };
+    REQUIRE(turn.acquire({}, "p"));
+    turn.bind(me);
+    turn.unbind(me);
+    CHECK(refused());
+    CHECK(turn.binds_this_thread());
+    std::thread([&] {
+        CHECK_FALSE(turn.binds_this_thread());
+        turn.bind(std::this_thread::get_id());
+        turn.unbind(me);
+        turn.unbind(me); // no more often than it was bound
+    }).join();
+    CHECK_FALSE(refused());
+    CHECK_FALSE(turn.acquire(in_the_past(), "p")); // held it is all the same
+    turn.bind({});
+    turn.bind(me);
+    turn.release();
+    CHECK_FALSE(turn.binds_this_thread());
+    CHECK(turn.acquire(in_the_past(), "p"));
 }
 
 TEST_CASE("who is urgent comes before all who wait and who come meanwhile") {

@@ -419,6 +419,25 @@ TEMPLATE_TEST_CASE("a database that is replaced while it is compacted stays repl
     proving::must_hold(on->read(), {{"new", "one"}});
 }
 
+// The compaction that is under way may wait for the transaction of this very thread, which waited
+// for the end of it.
+TEMPLATE_TEST_CASE("within its transaction a thread is refused a compaction, also beside another",
+                   "", in_file, in_memory) {
+    test_database<TestType> on;
+    grow(*on);
+    auto txn = std::optional(on->write());
+    std::atomic<bool> compacts{false};
+    std::thread other(
+        [&] { CHECK(on->compact({.progress = [&](auto, auto) { return compacts = true; }})); });
+    auto const ask = [&] { on->compact({.longest_wait = std::chrono::seconds(2)}); };
+    CHECK(kind_of(ask) == errc::would_deadlock);
+    std::this_thread::sleep_for(std::chrono::milliseconds(20)); // most likely it waits by now
+    CHECK(kind_of(ask) == errc::would_deadlock);
+    txn.reset();
+    other.join();
+    CHECK(compacts);
+}
+
 TEMPLATE_TEST_CASE("there is one compaction at a time", "", in_file, in_memory) {
     test_database<TestType> on;
     auto const model = grow(*on);

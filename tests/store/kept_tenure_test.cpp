@@ -3,14 +3,20 @@
 
 #include <catch2/catch.hpp>
 
+#include <map>
 #include <memory>
+#include <thread>
 
 namespace {
 
 /// What a tenure is to those who keep it.
 struct counted_tenure {
     int holders = 0;
-    void hold_open(int by) noexcept { holders += by; }
+    std::map<std::thread::id, int> bound{};
+    void hold_open(int by, std::thread::id thread) {
+        holders += by;
+        bound[thread] += by;
+    }
 };
 
 } // namespace
@@ -31,6 +37,21 @@ TEST_CASE("a tenure is kept open exactly while something is deferred in it") {
     CHECK(running.use_count() == 1);
     kept.keep({});
     CHECK(running->holders == 0);
+}
+
+TEST_CASE("one thread at a time is bound by what is deferred") {
+    coppice::store::kept_tenure<counted_tenure> kept;
+    auto const running = std::make_shared<counted_tenure>();
+    std::thread::id other;
+    std::thread([&] { other = std::this_thread::get_id(); }).join();
+    auto const self = std::this_thread::get_id();
+    kept.keep(running, self);
+    CHECK(running->bound[self] == 1);
+    kept.keep(running, other);
+    CHECK(running->bound[self] == 0);
+    CHECK(running->bound[other] == 1);
+    kept.keep({});
+    CHECK(running->bound[other] == 0);
 }
 
 TEST_CASE("a handle that goes away says so for good") {

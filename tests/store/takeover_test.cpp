@@ -195,6 +195,20 @@ TEST_CASE("a mark with the right number and other bytes vouches for nothing") {
     CHECK(plan.rewrite);
 }
 
+TEST_CASE("a writer that pads syncs what it finds behind the marked slot") {
+    for (auto const pads : {false, true}) {
+        auto const older =
+            store::plan_takeover(found_both(), page(7, false), this_boot, false, pads);
+        CHECK(older.must_sync == pads);
+        CHECK(older.marked == !pads);
+        CHECK(older.durable_index == (pads ? 0U : 1U));
+        CHECK_FALSE(older.rewrite);
+        auto const newest =
+            store::plan_takeover(found_both(), page(8, false), this_boot, false, pads);
+        CHECK_FALSE(newest.needed());
+    }
+}
+
 namespace {
 
 /// A file in memory whose last commits are lazy.
@@ -289,4 +303,35 @@ TEST_CASE("a slot that does not hold is zeroed as a whole block, and nothing els
     std::vector<std::byte> block(format::block_bytes);
     CHECK(file.storage->read(format::slot_offset(rejected), block) == block.size());
     CHECK(block == std::vector<std::byte>(format::block_bytes));
+}
+
+// Readers of this boot may hold what a rejected slot names. The writer that zeroed the slot began
+// behind that; where it then committed nothing, nobody knew any more: its own closing cut the bytes
+// off, and the next writer wrote over them.
+TEST_CASE(
+    "what readers may hold of a rejected commit stays, also where its slot was zeroed in vain") {
+    lazy_file file;
+    auto const found = store::recover(*file.storage, file.header, false, "test");
+    std::array<std::byte, 1> const other{std::byte{0xEE}};
+    file.storage->write(found.slot().verify_from + 50, other);
+    auto const lost_end = found.slot().end_offset;
+    auto const lock = file.medium.lock();
+    lock->write_page(0, std::array<std::byte, format::live_page_bytes>{});
+    {
+        basic_database<faulty::medium> db(file.medium, proving::tiny());
+        CHECK(db.read().size() == 1);
+        db.sync(); // which zeroes the slot
+        db.update([](auto&) {});
+    }
+    CHECK(file.storage->size() >= lost_end);
+    {
+        basic_database<faulty::medium> db(file.medium, proving::tiny());
+        db.update([](auto& txn) { txn.put("b", "2"); });
+        CHECK(db.read().state()->record().begin_offset >= lost_end);
+        CHECK(db.read().size() == 2);
+        CHECK(db.check().clean());
+    }
+    lock->write_page(0, std::array<std::byte, format::live_page_bytes>{});
+    basic_database<faulty::medium> const again(file.medium, proving::tiny());
+    CHECK(again.read().size() == 2);
 }

@@ -147,6 +147,59 @@ TEST_CASE("padded commits begin at a block of their own") {
     CHECK(on.db->check().clean());
 }
 
+// What a slot of a padded commit says is to be verified begins with a block. Behind the last
+// durable commit of a writer that does not pad lay its lazy ones, across that place: the durable
+// commit that came next was refused after a power cut, and the one before the lazy ones taken
+// instead.
+TEST_CASE("who pads commits after lazy ones of a writer that does not is not lost") {
+    for (std::size_t const lazy_bytes : {5000U, 100U}) {
+        INFO(lazy_bytes);
+        options plain;
+        plain.preallocate_bytes = 0;
+        auto padding = plain;
+        padding.pad_commits = true;
+        faulty::medium medium;
+        {
+            faulty_database db(medium, plain);
+            db.update([](auto& txn) { txn.put("a", "durable"); });
+            db.update([&](auto& txn) { txn.put("b", noise(lazy_bytes)); }, durability::lazy);
+        }
+        {
+            faulty_database db(medium, padding);
+            medium.told().begin_anew();
+            db.update([](auto& txn) { txn.put("c", "durable"); });
+            CHECK(medium.told().count(call::sync) == 2);
+            db.update([](auto& txn) { txn.put("d", "durable"); });
+            CHECK(medium.told().count(call::sync) == 3); // one that pads finds its own as it should
+        }
+        // Nobody knows what was written in this boot, so all that counts is what can be verified.
+        auto const lock = medium.lock();
+        lock->write_page(0, std::array<std::byte, format::live_page_bytes>{});
+        faulty_database const again(medium, plain);
+        CHECK(again.get("c") == "durable");
+        CHECK(again.get("d") == "durable");
+        CHECK(again.get("b") == noise(lazy_bytes));
+        CHECK(again.check().clean());
+    }
+}
+
+// Half of a slot that could not be written stood where the slot of a lazy commit had been, which
+// had been promised to survive this process.
+TEST_CASE("a slot that cannot be written takes nothing from the commit that was there") {
+    writer_bench on;
+    on.put("a", "durable");
+    on.put("b", "lazy", durability::lazy);
+    on.medium.told().half_written = true;
+    on.medium.told().fail_after(call::write, 1);
+    CHECK(kind_of([&] { on.put("c", "lost"); }) == errc::sync_failed);
+    on.medium.told().half_written = false;
+    on.reopen();
+    CHECK(on.db->get("b") == "lazy");
+    CHECK_FALSE(on.db->get("c"));
+    on.put("d", "written on");
+    CHECK(on.db->check().clean());
+}
+
 TEST_CASE("small durable commits write zeros ahead, others do not, and closing cuts them off") {
     auto chosen = proving::tiny();
     chosen.preallocate_bytes = 1 << 20;

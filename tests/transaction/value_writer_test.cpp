@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <coppice/transaction/value_writer.hpp>
 
+#include <faulty_medium.hpp>
 #include <kind_of.hpp>
 #include <sparse_medium.hpp>
 #include <test_database.hpp>
@@ -185,6 +186,26 @@ TEMPLATE_TEST_CASE("a savepoint takes back a stream that was finished, and can b
     txn.commit();
     CHECK((on->get("a") == noise(5000, 1)));
     CHECK(on->read().size() == 2);
+}
+
+// `finish` noted the checksum of the last bytes and forgot them. Called again, after a failure, it
+// noted that of nothing instead: the commit succeeded, and the value could never be read.
+TEST_CASE("a stream whose finish has failed can be finished again") {
+    for (std::uint64_t const size : {(1U << 20U) + 5U, 2U << 20U, 70'000U}) {
+        faulty::medium medium;
+        basic_database<faulty::medium> db(medium, options{});
+        auto const value = proving::noise(static_cast<std::size_t>(size));
+        auto txn = db.write();
+        auto stream = txn.put_stream("s", size);
+        stream.write(value);
+        auto const fails = size > (1U << 20U);
+        if (fails) medium.told().fail_after(faulty::call::write, 0);
+        CHECK((kind_of([&] { stream.finish(); }) == errc::io_failed) == fails);
+        if (fails) stream.finish();
+        txn.commit();
+        CHECK(db.get("s") == value);
+        CHECK(db.check().clean());
+    }
 }
 
 TEST_CASE("a value of 2^33 bytes goes through a stream and is read in parts", "[large]") {

@@ -7,6 +7,7 @@
 
 #include <catch2/catch.hpp>
 #include <growing_tree.hpp>
+#include <kind_of.hpp>
 
 #include <algorithm>
 #include <iterator>
@@ -232,4 +233,39 @@ TEST_CASE("a change that is not where its key belongs is found by the check") {
             return each.what == "a change of a leaf patch is not where its key belongs";
         });
     CHECK(named);
+}
+
+// Keys of a damaged leaf that do not ascend became changes that do not: what they have in common
+// was taken from the first and the last, and cut off one between them that is shorter, which ended
+// the process.
+TEST_CASE("a leaf whose keys do not ascend is found out where a patch would be made of it") {
+    using format::leaf_change;
+    grove::image_sink sink;
+    format::leaf_item const items[] = {
+        {"abc1", {"1", false}}, {"abc15", {"2", false}}, {"abc2", {"3", false}}};
+    format::leaf_measure measure;
+    for (auto const& each : items) measure.add(each.key.size(), each.value);
+    auto node = sink.allocate_node(measure.node_bytes());
+    format::write_leaf(items, node);
+    auto const text = coppice::as_text(node);
+    auto const at = text.find("abc15");
+    REQUIRE(at != text.npos);
+    node[at] = std::byte{'b'}; // the key is "b" now, and its value begins with the rest
+    constexpr auto key_sizes = format::node_header_bytes + 4 * 3 + 2 * 4;
+    REQUIRE(format::load<std::uint16_t>(node.data() + key_sizes + 2) == 5);
+    format::store(node.data() + key_sizes + 2, std::uint16_t{1});
+    auto const base = sink.seal_node(node);
+    leaf_change const erased[] = {{1, true, true, {"abc15", {}}}};
+    node = sink.allocate_node(format::leaf_patch_bytes(erased));
+    format::write_leaf_patch(erased, 3, 2, {60'000, 1}, node);
+    auto const patch = sink.seal_node(node);
+    grove::image_source source;
+    source.file = sink.file;
+    tree::tree_ref const forged{{base, 2, base.size_bytes() + patch.size_bytes(), patch}, 1};
+    tree::arena memory;
+    grove::changes const edits{{"abc3", "4"}};
+    grove::walk by(edits, memory, 32);
+    CHECK(support::kind_of([&] {
+              static_cast<void>(tree::apply(source, memory, {}, forged, by));
+          }) == coppice::errc::corrupt);
 }

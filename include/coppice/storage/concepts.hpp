@@ -8,9 +8,9 @@
 
 #include <coppice/bytes.hpp>
 #include <coppice/error.hpp>
+#include <coppice/storage/deadline.hpp>
 
 #include <array>
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -51,9 +51,6 @@ enum class standing : std::uint8_t { same, replaced, missing };
 /// How a medium opens what is at its path.
 enum class access : std::uint8_t { read_only, read_write };
 
-/// When waiting ends; empty means never.
-using deadline = std::optional<std::chrono::steady_clock::time_point>;
-
 // clang-format off
 /// Bytes at offsets.
 ///
@@ -92,11 +89,12 @@ concept storage = requires(S& s, S const& c, std::uint64_t n, bytes data, mutabl
 /// | `l.acquire(until)`   | `bool`  | first the turn (between threads), then the file lock      |
 /// |                      |         | (between processes); false when the deadline passed. A    |
 /// |                      |         | deadline in the past means try once. Throws               |
-/// |                      |         | `would_deadlock` when this thread has the turn, `forked`, |
+/// |                      |         | `would_deadlock` when this thread is bound, `forked`,     |
 /// |                      |         | `second_copy`, `lock_lost` when the lock file is not the  |
 /// |                      |         | one at the path, `lock_unusable`                          |
-/// | `l.set_owner(t)`     | `void`  | noexcept; while it is held: thread t is refused now, with |
-/// |                      |         | `would_deadlock`, and no longer the one that took it      |
+/// | `l.bind(t)`          | `void`  | noexcept; while it is held: `acquire` refuses thread t    |
+/// |                      |         | too, with `would_deadlock`, as it refuses who took it     |
+/// | `l.unbind(t)`        | `void`  | noexcept; takes one `bind`, or the taking, of t back      |
 /// | `l.release()`        | `void`  | noexcept; from any thread of the process                  |
 /// | `l.is_forked()`      | `bool`  | noexcept; is this a child of the process that opened it?  |
 /// | `l.check_held()`     | `void`  | throws `lock_lost` unless the lock file is still at its   |
@@ -116,7 +114,9 @@ template <typename L>
 concept writer_lock = requires(L& l, L const& c, deadline until, std::thread::id thread,
                                std::uint64_t n, bytes data) {
     { l.acquire(until) } -> std::same_as<bool>;
-    { l.set_owner(thread) }
+    { l.bind(thread) }
+    noexcept;
+    { l.unbind(thread) }
     noexcept;
     { l.release() }
     noexcept;

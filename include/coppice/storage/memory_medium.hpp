@@ -34,8 +34,11 @@ class memory_lock {
         check_held();
         return turn_.acquire(until, path_);
     }
-    void set_owner(std::thread::id owner) noexcept {
-        if (!is_forked()) turn_.set_owner(owner);
+    void bind(std::thread::id thread) noexcept {
+        if (!is_forked()) turn_.bind(thread);
+    }
+    void unbind(std::thread::id thread) noexcept {
+        if (!is_forked()) turn_.unbind(thread);
     }
     void release() noexcept {
         if (!is_forked()) turn_.release();

@@ -71,8 +71,11 @@ class path_lock {
         return locked;
     }
 
-    void set_owner(std::thread::id owner) noexcept {
-        if (!is_forked() && held_) entry_.threads().set_owner(owner);
+    void bind(std::thread::id thread) noexcept {
+        if (!is_forked() && held_) entry_.threads().bind(thread);
+    }
+    void unbind(std::thread::id thread) noexcept {
+        if (!is_forked() && held_) entry_.threads().unbind(thread);
     }
 
     /// Does nothing where this use does not hold the lock.

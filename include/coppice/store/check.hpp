@@ -22,7 +22,7 @@ using tree::finding;
 
 /// What a check found. Empty `findings` means that all is well.
 struct check_report : tree::check_report {
-    std::uint64_t commits = 0; ///< records in the chain, back to the last compaction
+    std::uint64_t commits = 0; ///< records in the chain, back to the first of the file
 
     [[nodiscard]] bool clean() const noexcept { return findings.empty(); }
 };

@@ -63,8 +63,7 @@ struct compaction_stopped {};
 /// When a wait that begins now ends.
 [[nodiscard]] inline storage::deadline patience(compaction_hooks const& hooks) {
     if (!hooks.longest_wait) return {};
-    return courtesy::clock::now() +
-           std::chrono::ceil<courtesy::clock::duration>(*hooks.longest_wait);
+    return storage::moment_in(*hooks.longest_wait);
 }
 
 /// One compaction. REQUIRES: the lock of compactions.
@@ -311,6 +310,10 @@ std::optional<std::uint64_t> compact(std::shared_ptr<store<Medium>> const& owner
     // Never without a limit: who waits in the kernel to compact, while the one who does waits to
     // write, would be a cycle to it.
     constexpr std::chrono::hours for_ever{24 * 365};
+    if (owner->turn().binds_this_thread()) {
+        // The one who compacts might wait for this very thread.
+        throw error(errc::would_deadlock, "first finish this thread's transaction", owner->path());
+    }
     auto const until = detail::patience(hooks).value_or(courtesy::clock::now() + for_ever);
     auto const lock = owner->medium().compaction_lock();
     storage::held_lock const held(*lock, until);

@@ -43,8 +43,8 @@ void look_anew(store<Medium>& owner, std::optional<format::live_page> const& pag
                examined<Medium>& into) {
     auto& file = into.file;
     auto found = recover(*file.storage, file.header(), page && !page->busy, owner.path());
-    into.plan =
-        plan_takeover(found, page, owner.lock()->identity().boot_id, owner.page_of_other_boot());
+    into.plan = plan_takeover(found, page, owner.lock()->identity().boot_id,
+                              owner.page_of_other_boot(), owner.chosen().pad_commits);
     into.slots = {file, owner.lock(), found, into.plan, page};
     into.append_offset = into.plan.append_offset;
     auto const& slot = into.slots.newest();

@@ -12,6 +12,8 @@
 
 #include <atomic>
 #include <memory>
+#include <thread>
+#include <utility>
 
 namespace coppice::inline COPPICE_ABI::store {
 
@@ -20,9 +22,11 @@ template <typename Tenure> class kept_tenure {
   public:
     /// Keeps the tenure in which something is deferred; null ends that. REQUIRES: the turn, or that
     /// nobody else is left.
-    void keep(std::shared_ptr<Tenure> running) noexcept {
-        if (tenure_) tenure_->hold_open(-1);
-        if (running) running->hold_open(1);
+    /// @param thread the one that would wait for itself to end it, if there is one
+    void keep(std::shared_ptr<Tenure> running, std::thread::id thread = {}) noexcept {
+        if (running) running->hold_open(1, thread);
+        if (tenure_) tenure_->hold_open(-1, bound_);
+        bound_ = thread;
         has_deferred_ = running != nullptr;
         tenure_.swap(running);
     }
@@ -39,6 +43,7 @@ template <typename Tenure> class kept_tenure {
 
   private:
     std::shared_ptr<Tenure> tenure_;
+    std::thread::id bound_;
     std::atomic<bool> has_deferred_{false};
     std::atomic<bool> closing_{false};
     flusher flusher_;

@@ -7,6 +7,8 @@
 //   only grow (R7); a sync is followed by the mark before anybody is told (R6).
 
 #include <coppice/assert.hpp>
+#include <coppice/bytes.hpp>
+#include <coppice/error.hpp>
 #include <coppice/format/live_page.hpp>
 #include <coppice/storage/concepts.hpp>
 #include <coppice/store/opened_file.hpp>
@@ -14,7 +16,10 @@
 #include <coppice/store/takeover.hpp>
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -81,12 +86,36 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
         auto const index = 1U - durable_index_;
         COPPICE_ASSERT(slot.counter > last_counter_ && slot.end_offset >= durable_.end_offset);
         auto const image = format::encode(slot);
-        storage_->write(format::slot_offset(index), image);
+        try {
+            storage_->write(format::slot_offset(index), image);
+        } catch (...) {
+            if (index == newest_index_) put_back(slot.counter + 1);
+            throw;
+        }
         newest_ = slot;
         newest_index_ = index;
         last_counter_ = slot.counter;
         last_id_ = std::max(last_id_, slot.commit_id);
         slots_.slots[index] = {slot_state::good, slot};
+    }
+
+    /// Writes the newest slot once more, with an end that is further on: bytes of no commit stay as
+    /// they are below it. Safe whether or not it survives, since it names nothing new.
+    void move_end(std::uint64_t end_offset) {
+        if (!page_.busy) write_page(true);
+        constexpr std::array<std::byte, 8> zeros{};
+        auto const size_bytes = storage_->size();
+        if (end_offset >= size_bytes + zeros.size()) {
+            throw error(errc::corrupt, "the file was cut short", {}, size_bytes);
+        }
+        if (end_offset > size_bytes) { // a slot whose end is not there does not hold
+            auto const missing = static_cast<std::size_t>(end_offset - size_bytes);
+            storage_->write(size_bytes, bytes(zeros).first(missing));
+        }
+        auto slot = next_slot();
+        slot.end_offset = end_offset;
+        if (all_durable()) slot.verify_from = end_offset;
+        write_slot(slot);
     }
 
     /// One device sync: what is newest is durable from then on, and marked.
@@ -152,6 +181,17 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
     }
 
   private:
+    /// A write that failed may have left a part of itself, or all, in the place of the newest slot:
+    /// that of lazy commits, which are to survive this process. What it said is said again. Where
+    /// that fails too they are lost, as in a power cut.
+    void put_back(std::uint64_t counter) noexcept {
+        auto before = newest_;
+        before.counter = counter;
+        try {
+            storage_->write(format::slot_offset(newest_index_), format::encode(before));
+        } catch (std::exception const&) { // the failure that is told is the first
+        }
+    }
     void speak_of(file_image const& image) {
         page_.boot_id = lock_->identity().boot_id;
         page_.uuid = image.header.uuid;

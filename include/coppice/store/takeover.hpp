@@ -3,6 +3,7 @@
 // coppice/store/takeover.hpp: what a writer must do about those who wrote before it.
 // Owns: the decision table of rules R4 and R6 (`plan_takeover`) and its writes (`carry_out`).
 //   page believed, idle                     nothing: what is marked is durable, the rest complete
+//     ... by a writer that pads its commits one sync, if the newest is not marked
 //   page believed, busy, newest is marked   nothing: its sync returned
 //   page or newest slot of another boot     one sync: all that was read came from the device
 //   anything else                           write [verify_from, end) and the slot again, one sync
@@ -40,10 +41,12 @@ struct takeover_plan {
 /// @param found what recovery took, @param page the live page if it speaks of this file
 /// @param boot_id of the machine now
 /// @param page_of_other_boot nobody has written under the lock since the machine was started
+/// @param pads does every commit of this writer begin with a block? Then so does what its slots say
+///   is to be verified, and commits that did not must not lie behind
 [[nodiscard]] inline takeover_plan plan_takeover(recovered const& found,
                                                  std::optional<format::live_page> const& page,
                                                  std::array<std::byte, 16> const& boot_id,
-                                                 bool page_of_other_boot) {
+                                                 bool page_of_other_boot, bool pads = false) {
     takeover_plan plan;
     auto const& newest = found.slot();
     plan.durable_index = found.index;
@@ -73,6 +76,8 @@ struct takeover_plan {
                 continue;
             }
             if (page->busy && i != found.index) break;
+            plan.must_sync = pads && i != found.index;
+            if (plan.must_sync) return plan;
             plan.durable_index = i;
             plan.marked = true;
             return plan;

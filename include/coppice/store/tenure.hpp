@@ -29,6 +29,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <utility>
 
 namespace coppice::inline COPPICE_ABI::store {
@@ -86,6 +87,9 @@ template <storage::medium Medium> class tenure {
     /// @throws errc::lock_lost unless the lock and the slots are still as this handle found or
     ///   wrote them
     void check_undisturbed();
+    /// Bytes below an offset stay as they are though no commit names them, since somebody reads
+    /// them: the slot says so to all who append or trim later. @throws as `settle`
+    void keep_bytes_below(std::uint64_t end_offset);
     /// Takes note of a state whose bytes were appended. The next transaction begins from it. It has
     /// all that was deferred.
     void append(revision_ptr const& state, durability how);
@@ -125,16 +129,14 @@ template <storage::medium Medium> class tenure {
         require_sound();
     }
     /// Counts those who keep the tenure without waiting: it does not end before they do.
-    void hold_open(int by) noexcept { holders_.fetch_add(by, std::memory_order_relaxed); }
+    /// @param by 1 or -1, @param thread the one that has to end it, and is not to wait for it
+    void hold_open(int by, std::thread::id thread = {}) noexcept {
+        holders_.fetch_add(by, std::memory_order_relaxed);
+        auto& lock = *owner_->lock();
+        by > 0 ? lock.bind(thread) : lock.unbind(thread);
+    }
     [[nodiscard]] bool is_held_open() const noexcept {
         return holders_.load(std::memory_order_relaxed) != 0;
-    }
-    /// Those of them who have left it to the handle's thread, and may wait for what they like.
-    void leave_open(int by) noexcept { left_open_.fetch_add(by, std::memory_order_relaxed); }
-    /// Would one of them wait for itself where it waited for the end of the tenure?
-    [[nodiscard]] bool binds_a_thread() const noexcept {
-        return holders_.load(std::memory_order_relaxed) !=
-               left_open_.load(std::memory_order_relaxed);
     }
 
   private:
@@ -185,7 +187,6 @@ template <storage::medium Medium> class tenure {
 
     std::shared_ptr<store_type> owner_;
     std::atomic<int> holders_{0};
-    std::atomic<int> left_open_{0};
 
     // Of those who have the turn.
     file_type file_;
@@ -242,9 +243,25 @@ template <storage::medium Medium> void tenure<Medium>::prepare(guard_type const&
     for (unsigned i = 0; i < 2; ++i) {
         if (plan_.zero[i]) slots_.forget_slot(i);
     }
+    auto const end_offset = plan_.append_offset;
     plan_ = {};
     plan_.marked = true;
     prepared_ = true;
+    // The slot that was zeroed no longer tells the next writer how far readers may look.
+    if (end_offset > slots_.newest().end_offset) critical([&] { slots_.move_end(end_offset); });
+}
+
+template <storage::medium Medium> void tenure<Medium>::keep_bytes_below(std::uint64_t end_offset) {
+    prepare();
+    guard_type guard(mutex_);
+    require_sound();
+    settle(guard, written_->record().commit_id, durability::lazy);
+    while (leading_) changed_.wait(guard); // no slot is written while a sync is under way (R3)
+    require_sound();
+    end_offset = std::min(end_offset, file_.storage->size()) / 8 * 8;
+    if (end_offset <= slots_.newest().end_offset) return;
+    critical([&] { slots_.move_end(end_offset); });
+    append_offset_ = behind(end_offset);
 }
 
 /// Between the look at the slots and the write of one, nobody else may have written.

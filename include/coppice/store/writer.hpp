@@ -130,6 +130,10 @@ template <storage::medium Medium> class writer {
     /// events, and lost.
     static void close(std::shared_ptr<store_type> const& owner) noexcept;
 
+    /// What was appended stays readable though it is not committed, also when others append.
+    /// @throws as `commit`; then it may be written over
+    void keep_appended() { within().keep_bytes_below(append().flushed_end()); }
+
     /// For those who do more than append.
     [[nodiscard]] tenure<Medium>& within() const {
         if (!has_turn_) throw error(errc::sync_failed, "an earlier sync failed", owner_->path());
@@ -157,6 +161,7 @@ template <storage::medium Medium> class writer {
     revision_ptr base_;
     std::optional<appender_type> appender_;
     std::shared_ptr<tree::arena> memory_;
+    std::thread::id bound_; // who waits for itself while it asks for the lock
     bool has_turn_ = true;
 };
 
@@ -193,8 +198,9 @@ template <storage::medium Medium> bool writer<Medium>::enter(storage::deadline u
             owner_->kept().keep({}); // what was deferred is never written: others may have the lock
             throw;
         }
-        owner_->lock()->set_owner(std::this_thread::get_id());
+        owner_->lock()->bind(std::this_thread::get_id());
     }
+    bound_ = std::this_thread::get_id();
     base_ = tenure_->newest();
     // Transactions that were rolled back leave memory behind too.
     auto const is_full = tenure_->deferred().held_bytes() > owner_->chosen().flush.bytes;
@@ -208,11 +214,7 @@ template <storage::medium Medium> void writer<Medium>::end_turn(bool keeps) noex
     if (owner_->lock()->is_forked()) return;
     auto& kept = owner_->kept();
     if (keeps) tenure_->hold_open(1); // whoever has the turn next may end what nobody holds open
-    if (tenure_) {
-        // Others may still be in it. Where nobody flushes, this thread would wait for itself.
-        auto const nobody = kept.has_deferred() && owner_->chosen().flush.interval.count() == 0;
-        owner_->lock()->set_owner(nobody ? std::this_thread::get_id() : std::thread::id());
-    }
+    owner_->lock()->unbind(bound_);   // others may still be in the tenure
     owner_->turn().release();
     if (kept.is_closing() && kept.has_deferred()) write_last(owner_);
 }
@@ -257,7 +259,8 @@ appended_commit<Medium> writer<Medium>::defer(commit_record record, bool keeps) 
         });
     }
     tenure_->defer(state, memory());
-    kept.keep(tenure_);
+    // Where nobody flushes, this thread would wait for itself.
+    kept.keep(tenure_, interval.count() == 0 ? std::this_thread::get_id() : std::thread::id());
     // Not before: who is woken early finds nothing to flush, and does not come again.
     if (first) kept.flushes().arm(flusher::clock::now() + interval);
     end_turn(keeps);
@@ -315,15 +318,16 @@ void writer<Medium>::close(std::shared_ptr<store_type> const& owner) noexcept {
 template <storage::medium Medium>
 void writer<Medium>::write_last(std::shared_ptr<store_type> const& owner) noexcept {
     auto& kept = owner->kept();
-    auto const had_deferred = kept.has_deferred();
+    auto may_lose = kept.has_deferred();
     std::unique_ptr<writer> session;
     try {
         session = acquire(owner, courtesy::clock::now());
         if (!session) return; // the end of the other one's turn comes here again
         session->flush();
+        may_lose = false;
         session->within().trim();
     } catch (error const& e) {
-        if (!had_deferred || e.kind() == errc::would_deadlock) return; // it only saves space
+        if (!may_lose || e.kind() == errc::would_deadlock) return; // it only saves space
         auto const& told = owner->chosen().events;
         tell(told, &events::on_error, e);
         tell(told, &events::log, log_level::error, std::string_view("deferred commits are lost"));

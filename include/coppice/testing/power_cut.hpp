@@ -13,6 +13,7 @@
 #include <bitset>
 #include <cstddef>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <utility>
 #include <vector>
@@ -213,7 +214,7 @@ class power_cut {
         for (std::size_t i = 0; i < sectors_.size(); ++i) {
             auto const& each = sectors_[i];
             auto content = each.versions[chosen[i]];
-            if (level_ >= cut_level::bytes) harm(content, each, pick);
+            if (level_ >= cut_level::bytes) harm(content, each, chosen[i], pick);
             place(left.files[each.inode].own(), each.offset, content);
             if (level_ == cut_level::blocks && each.in_flight && pick.below(8) == 0) {
                 harm_block(left.files[each.inode].own(), each, pick);
@@ -226,13 +227,22 @@ class power_cut {
                     file.begin() + static_cast<std::ptrdiff_t>(offset));
     }
 
-    /// Mixes a sector's versions at any byte, and from `garbage` on makes noise of some. Bytes that
-    /// were not written stay as they are: a disk with power-safe overwrite harms no others.
-    void harm(sector& content, pending_sector const& of, choices& pick) const {
+    /// Mixes two versions of a sector at any byte, and from `garbage` on makes noise of some. Bytes
+    /// that were not written stay as they are: a disk with power-safe overwrite harms no others.
+    /// @param chosen the version that `content` is
+    void harm(sector& content, pending_sector const& of, std::size_t chosen, choices& pick) const {
         auto const before = content;
         auto const way = pick.below(level_ >= cut_level::garbage ? 12 : 6);
-        auto const& other = of.versions[pick.below(of.versions.size())];
-        auto const cut = static_cast<std::ptrdiff_t>(pick.below(sector_bytes + 1));
+        // Two that differ, where there are two, and torn where they differ: else nothing is torn.
+        auto const step = 1 + pick.below(std::max<std::size_t>(1, of.versions.size() - 1));
+        auto const& other = of.versions[(chosen + step) % of.versions.size()];
+        auto const first = std::mismatch(other.begin(), other.end(), before.begin()).first;
+        auto const last =
+            std::mismatch(other.rbegin(), std::make_reverse_iterator(first), before.rbegin())
+                .first.base();
+        auto const length = static_cast<std::uint64_t>(last - first);
+        auto const cut =
+            (first - other.begin()) + static_cast<std::ptrdiff_t>(pick.below(length + 1));
         switch (way) {
         case 0: std::copy(other.begin(), other.begin() + cut, content.begin()); break;
         case 1: std::copy(other.begin() + cut, other.end(), content.begin() + cut); break;

@@ -99,7 +99,7 @@ class protocol_rules {
             if (by_coppice) failed_.insert({next.process, next.inode});
             files_[next.inode] = forgotten(files_[next.inode]);
             return;
-        case operation_kind::evict: files_[next.inode] = forgotten(files_[next.inode]); return;
+        case operation_kind::evict: see_eviction(files_[next.inode]); return;
         case operation_kind::rename: see_rename(next); return;
         case operation_kind::page: see_page(next); return;
         default: return;
@@ -168,6 +168,17 @@ class protocol_rules {
         left.durable = file.durable;
         left.valid_end = left.durable_end = file.durable_end;
         return left;
+    }
+
+    /// What a failed sync gave up is read again; what was written since is as it was.
+    static void see_eviction(file_state& file) {
+        auto left = forgotten(file);
+        if (auto const slot = left.written = file.written) {
+            left.counters[*slot] = file.counters[*slot];
+            left.ends[*slot] = file.ends[*slot];
+            left.valid_end = std::max(left.valid_end, left.ends[*slot]);
+        }
+        file = left;
     }
 
     void see_rename(operation const& next) {

@@ -82,7 +82,8 @@ class simulated_lock {
         }
         return true;
     }
-    void set_owner(std::thread::id /*owner*/) noexcept {} // there is but one thread
+    void bind(std::thread::id /*thread*/) noexcept {} // there is but one
+    void unbind(std::thread::id /*thread*/) noexcept {}
     [[nodiscard]] static bool is_forked() noexcept { return false; }
     void release() noexcept {
         if (*holder_ == process_) *holder_ = 0;

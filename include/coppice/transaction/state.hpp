@@ -24,11 +24,13 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace coppice::inline COPPICE_ABI::detail {
 
@@ -143,6 +145,8 @@ template <storage::medium Medium> class transaction_state {
         auto& to = session_->append();
         to.flush();
         auto& file = session_->file();
+        auto const& mapped = work_->image().map.data;
+        if (seen_.empty() || seen_.back() != mapped) seen_.push_back(mapped);
         file.cover(to.flushed_end());
         // These bytes may be written over after a rollback: what is verified of them must not
         // count for what comes then.
@@ -186,7 +190,7 @@ template <storage::medium Medium> class transaction_state {
 
     void rollback() noexcept {
         if (!session_) return;
-        if (revoked_) revoked_->store(true, std::memory_order_release);
+        if (revoked_ && !keep_for_views()) revoked_->store(true, std::memory_order_release);
         session_.reset();
     }
 
@@ -210,6 +214,18 @@ template <storage::medium Medium> class transaction_state {
     unsigned open_streams = 0; ///< value writers that are neither finished nor abandoned
 
   private:
+    /// Bytes that were appended are given back, unless a view of them lives, or a savepoint.
+    /// @return do they stay?
+    [[nodiscard]] bool keep_for_views() noexcept {
+        work_ = session_->base();
+        if (revoked_.use_count() == 1) return false;
+        try {
+            session_->keep_appended();
+        } catch (std::exception const&) { // whoever looks at another node of them is told
+            return false;
+        }
+        return true;
+    }
     void take_over(tree::tree_ref const& user) {
         work_ = store::revision_ptr(new store::revision(*work_, user, memory_));
     }
@@ -219,6 +235,8 @@ template <storage::medium Medium> class transaction_state {
     tree::edit_map edits_;
     store::revision_ptr work_;
     std::shared_ptr<std::atomic<bool>> revoked_;
+    /// Where values lie that were handed out before the file outgrew its mapping.
+    std::vector<std::shared_ptr<std::byte const>> seen_;
 };
 
 } // namespace coppice::inline COPPICE_ABI::detail

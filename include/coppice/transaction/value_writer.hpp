@@ -68,13 +68,17 @@ template <storage::medium Medium> class [[nodiscard]] basic_value_writer {
             to.write_reserved(offset_ + table_.size() + written_bytes_, part);
             piece_.update(part);
             written_bytes_ += part.size();
-            if (written_bytes_ % format::extent_piece_bytes == 0) end_piece();
+            if (!table_.empty() && written_bytes_ % format::extent_piece_bytes == 0) {
+                note_piece();
+                piece_ = {};
+            }
             data = data.subspan(part.size());
         }
     }
 
     /// Puts the value under its key.
-    /// @throws errc::stream_unfinished unless all announced bytes were written
+    /// @throws errc::stream_unfinished unless all announced bytes were written, errc::finished, I/O
+    ///   errors; then it may be called again
     void finish() {
         auto const state = locked();
         if (written_bytes_ != size_bytes_) {
@@ -83,7 +87,9 @@ template <storage::medium Medium> class [[nodiscard]] basic_value_writer {
         }
         format::extent_ref extent{offset_, size_bytes_, piece_.digest()};
         if (!table_.empty()) {
-            if (written_bytes_ % format::extent_piece_bytes != 0) end_piece();
+            // Again, where an earlier call has failed below: so it may change nothing but the
+            // table.
+            if (written_bytes_ % format::extent_piece_bytes != 0) note_piece();
             state->session().append().write_reserved(offset_, table_);
             extent.checksum = format::extent_table_checksum(size_bytes_, table_);
         }
@@ -103,11 +109,10 @@ template <storage::medium Medium> class [[nodiscard]] basic_value_writer {
         state->check_open();
         return state;
     }
-    void end_piece() noexcept {
-        if (table_.empty()) return;
+    /// Notes the checksum of the bytes since the last whole piece. REQUIRES: there is a table.
+    void note_piece() noexcept {
         auto const piece = (written_bytes_ - 1) / format::extent_piece_bytes;
         format::store(table_.data() + 8 * piece, piece_.digest());
-        piece_ = {};
     }
     void abandon() noexcept {
         if (!std::exchange(counted_, false)) return;

@@ -11,6 +11,7 @@
 #include <coppice/bytes.hpp>
 #include <coppice/format/patch_writer.hpp>
 #include <coppice/tree/open_node.hpp>
+#include <coppice/tree/pending.hpp>
 #include <coppice/tree/tree.hpp>
 
 #include <array>
@@ -58,6 +59,28 @@ namespace detail {
     }
     if (changes.size() > format::max_patch_changes) return {};
     return changes;
+}
+
+/// A damaged leaf may hold its keys in any order, and a patch may name any place, with checksums
+/// that hold; what is made of them is in memory, where nobody looks again.
+inline void check_changes(std::span<format::leaf_change const> changes) {
+    for (std::size_t k = 1; k < changes.size(); ++k) {
+        auto const& a = changes[k - 1];
+        auto const& b = changes[k];
+        check_order(a.item.key, b.item.key);
+        if (a.base_index + (a.replaces ? 1U : 0U) > b.base_index) {
+            throw error(errc::corrupt, "the entries of a patch do not ascend");
+        }
+    }
+}
+/// How many entries a leaf of `count` has with these changes. REQUIRES: `check_changes`.
+[[nodiscard]] inline std::size_t entries_with(std::size_t count,
+                                              std::span<format::leaf_change const> changes) {
+    for (auto const& change : changes) {
+        count += change.replaces ? 0U : 1U;
+        count -= change.erased ? 1U : 0U;
+    }
+    return count;
 }
 
 /// Adds what has to be changed to make `before`, number `index` of a base, what it is now.
@@ -178,6 +201,7 @@ template <node_source Source, node_sink Sink> class patcher {
         format::leaf_view const base(source_.node(old->node.base, 0));
         auto const changes = detail::leaf_changes(base, items);
         if (!changes) return {};
+        detail::check_changes(*changes);
         return detail::patched_leaf(source_, sink_, old->node, base, *changes, items.size());
     }
 

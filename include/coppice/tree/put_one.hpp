@@ -181,13 +181,16 @@ template <node_source Source, node_sink Sink> class one_put {
         auto const [index, found] = base.lower_bound(key_);
         if (found && is_value(base.value(index))) return {}; // no change is left of it
         auto const changes = leaf_changes_with(leaf, {index, found, false, {key_, value_}});
-        check_places(changes);
+        check_changes(changes);
         auto const [least, most] = bounds_of(base, changes);
         if (!at_right_edge && least < sizes_.leaf_bytes / 4) return {};
         auto const appends = at_right_edge && key_ > leaf.key(leaf.count() - 1);
         if (most > sizes_.leaf_bytes + (appends ? 0 : sizes_.leaf_bytes / 4)) return {};
         auto const before = leaf.find(key_);
-        auto const entries = leaf.count() + (before ? 0U : 1U);
+        auto const entries = entries_with(base.count(), changes);
+        if (entries != leaf.count() + (before ? 0U : 1U)) {
+            throw error(errc::corrupt, "a patch does not add the entries that it counts");
+        }
         auto pair = may_patch(node)
                         ? patched_leaf(source_, sink_, node.pair(), base, changes, entries)
                         : std::nullopt;
@@ -206,18 +209,6 @@ template <node_source Source, node_sink Sink> class one_put {
     }
     [[nodiscard]] bool is_value(format::stored_value const& other) const noexcept {
         return other.raw == value_.raw && other.out_of_line == value_.out_of_line;
-    }
-
-    /// A damaged tree may say what it likes, with checksums that hold.
-    static void check_places(std::vector<format::leaf_change> const& changes) {
-        for (std::size_t k = 1; k < changes.size(); ++k) {
-            auto const& a = changes[k - 1];
-            auto const& b = changes[k];
-            check_order(a.item.key, b.item.key);
-            if (a.base_index + (a.replaces ? 1U : 0U) > b.base_index) {
-                throw error(errc::corrupt, "the entries of a patch do not ascend");
-            }
-        }
     }
 
     [[nodiscard]] std::optional<node_pair> folded_leaf(leaf_node const& leaf, std::size_t entries) {

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// Which numbers were seen already, for several threads at once: a table of fixed size with open
-// addressing. Two images with one number of 64 bits would be counted once; for 10^8 images that is
-// expected 0.0003 times.
+// Which numbers were seen already, for several threads and for the processes that are forked after
+// it was made: a table of fixed size with open addressing. Two images with one number of 64 bits
+// would be counted once; for 10^8 images that is expected 0.0003 times.
+
+#include "shared_memory.hpp"
 
 #include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <memory>
-#include <new>
 #include <stdexcept>
 
 namespace explorer {
@@ -19,22 +18,18 @@ class distinct_set {
   public:
     /// @param most how many numbers it has to hold
     explicit distinct_set(std::size_t most)
-        : mask_(std::bit_ceil(most * 2) - 1),
-          // The zeros of calloc cost no memory until they are touched.
-          slots_(static_cast<std::uint64_t*>(std::calloc(mask_ + 1, sizeof(std::uint64_t)))) {
-        if (!slots_) throw std::bad_alloc();
-    }
+        : mask_(std::bit_ceil(most * 2) - 1), count_(1), slots_(mask_ + 1) {}
 
     /// @return is it a new one?
     bool add(std::uint64_t number) {
         if (number == 0) number = 1;
         for (auto at = static_cast<std::size_t>(number) & mask_;; at = (at + 1) & mask_) {
-            std::atomic_ref slot(slots_.get()[at]);
+            auto& slot = slots_[at];
             auto seen = slot.load(std::memory_order_relaxed);
             if (seen == number) return false;
             if (seen != 0) continue;
             if (slot.compare_exchange_strong(seen, number, std::memory_order_relaxed)) {
-                if (count_.fetch_add(1, std::memory_order_relaxed) > mask_ / 8 * 7) {
+                if (count_[0].fetch_add(1, std::memory_order_relaxed) > mask_ / 8 * 7) {
                     throw std::runtime_error("the set of distinct numbers is full");
                 }
                 return true;
@@ -42,15 +37,12 @@ class distinct_set {
             if (seen == number) return false;
         }
     }
-    [[nodiscard]] std::size_t count() const noexcept { return count_.load(); }
+    [[nodiscard]] std::size_t count() const noexcept { return count_[0].load(); }
 
   private:
-    struct freer {
-        void operator()(std::uint64_t* slots) const noexcept { std::free(slots); }
-    };
     std::size_t mask_;
-    std::unique_ptr<std::uint64_t, freer> slots_;
-    std::atomic<std::size_t> count_{0};
+    shared_memory<std::atomic<std::uint64_t>> count_;
+    shared_memory<std::atomic<std::uint64_t>> slots_;
 };
 
 } // namespace explorer

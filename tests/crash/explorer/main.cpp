@@ -9,6 +9,7 @@
 #include "exhaustive.hpp"
 #include "progress.hpp"
 #include "random_history.hpp"
+#include "shared_memory.hpp"
 
 #include <CLI/CLI.hpp>
 #include <workbench.hpp>
@@ -18,7 +19,6 @@
 #include <cstdio>
 #include <exception>
 #include <functional>
-#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -31,7 +31,7 @@ struct settings {
     double minutes = 10;
     std::uint64_t seed = 1;
     std::uint64_t histories = 0; ///< instead of minutes
-    unsigned threads = std::max(1U, std::thread::hardware_concurrency());
+    unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
     unsigned transactions = 3;
     bool twice = false;
     unsigned shard = 0;
@@ -42,22 +42,17 @@ struct settings {
     std::size_t most_millions = 100;
 };
 
-/// What went wrong, from any thread.
+/// What went wrong, from any thread and any process of the team.
 class violations {
   public:
     void add(std::string const& what) {
-        std::lock_guard const guard(mutex_);
-        if (++count_ <= 10) std::printf("VIOLATION %s\n", what.c_str());
+        if (++count_[0] <= 10) std::printf("VIOLATION %s\n", what.c_str());
         std::fflush(stdout);
     }
-    [[nodiscard]] std::size_t count() const {
-        std::lock_guard const guard(mutex_);
-        return count_;
-    }
+    [[nodiscard]] std::size_t count() const { return count_[0].load(); }
 
   private:
-    mutable std::mutex mutex_;
-    std::size_t count_ = 0;
+    explorer::shared_memory<std::atomic<std::size_t>> count_{1};
 };
 
 /// Calls `work(number)` for 0, 1, 2, ... in several threads, until it returns false.
@@ -101,26 +96,43 @@ std::optional<explorer::tally> run_history(settings const& chosen, std::uint64_t
     }
 }
 
+/// What one process of a team has done so far, and the history that it is at.
+struct stretch {
+    explorer::tally seen;
+    std::uint64_t index;
+};
+
 int random(settings const& chosen) {
     explorer::distinct_set images(chosen.most_millions * 1'000'000);
     violations found;
-    std::mutex adding;
-    explorer::tally all;
+    explorer::shared_memory<std::atomic<std::uint64_t>> next(1);
+    explorer::shared_memory<stretch> done(chosen.jobs);
     auto const begin = clock_type::now();
-    in_threads(chosen.threads, [&](std::uint64_t index) {
-        auto const enough = chosen.histories != 0 ? index >= chosen.histories
-                                                  : seconds_since(begin) >= chosen.minutes * 60;
-        if (enough || found.count() >= 10) return false;
-        if (auto const seen = run_history(chosen, index, images, found)) {
-            std::lock_guard const guard(adding);
-            all.add(*seen);
+    auto const is_enough = [&](std::uint64_t index) {
+        return found.count() >= 10 ||
+               (chosen.histories != 0 ? index >= chosen.histories
+                                      : seconds_since(begin) >= chosen.minutes * 60);
+    };
+    auto const work = [&](unsigned member) {
+        for (;;) {
+            auto const index = next[0]++;
+            if (is_enough(index)) return;
+            done[member].index = index;
+            if (auto const seen = run_history(chosen, index, images, found)) {
+                done[member].seen.add(*seen);
+            }
         }
-        return true;
+    };
+    explorer::in_processes(chosen.jobs, work, [&](unsigned member, int status) {
+        found.add("a process ended with status " + std::to_string(status) + " in " +
+                  std::to_string(chosen.seed) + ":" + std::to_string(done[member].index));
     });
+    explorer::tally all;
+    for (unsigned i = 0; i < chosen.jobs; ++i) all.add(done[i].seen);
     std::printf("random: %zu distinct images of %llu histories, %zu violations, %.0f s, "
-                "%u threads, seed %llu\n",
+                "%u processes, seed %llu\n",
                 images.count(), static_cast<unsigned long long>(all.histories), found.count(),
-                seconds_since(begin), chosen.threads, static_cast<unsigned long long>(chosen.seed));
+                seconds_since(begin), chosen.jobs, static_cast<unsigned long long>(chosen.seed));
     std::printf(
         "  %llu commits, %llu groups of them, %llu deferred, %llu compactions with %llu "
         "commits meanwhile, %llu killed processes, %llu failed syncs, "
@@ -146,7 +158,7 @@ int exhaustive_in_parts(settings const& chosen) {
     auto const begin = clock_type::now();
     bool complete = true;
     auto const run = [&](std::string const& part, unsigned units, auto const& work) {
-        in_threads(chosen.threads, [&](std::uint64_t number) {
+        in_threads(chosen.jobs, [&](std::uint64_t number) {
             auto const unit = static_cast<unsigned>(number * chosen.shards + chosen.shard);
             auto const late =
                 chosen.most_minutes != 0 && seconds_since(begin) >= chosen.most_minutes * 60;
@@ -194,7 +206,7 @@ int exhaustive(settings const& chosen) {
         auto const histories = seen.histories.load();
         seen.sum = 0;
         std::atomic<unsigned> done{0};
-        in_threads(chosen.threads, [&](std::uint64_t number) {
+        in_threads(chosen.jobs, [&](std::uint64_t number) {
             auto const unit = number * chosen.shards + chosen.shard;
             if (unit >= units || found.count() >= 10) return false;
             try {
@@ -211,7 +223,7 @@ int exhaustive(settings const& chosen) {
             "sum %016llx, %.0f s, %u threads\n",
             what, done.load(), units, static_cast<unsigned long long>(seen.histories - histories),
             images.count() - before, found.count(),
-            static_cast<unsigned long long>(seen.sum.load()), seconds_since(begin), chosen.threads);
+            static_cast<unsigned long long>(seen.sum.load()), seconds_since(begin), chosen.jobs);
         std::fflush(stdout);
     };
     run(chosen.twice ? "all short histories, double crashes" : "all short histories",
@@ -256,7 +268,7 @@ int main(int argc, char** argv) {
     all->add_option("--state", chosen.state, "keeps what is done in this file, and goes on");
     all->add_option("--minutes", chosen.most_minutes, "with --state: begins no more after so many");
     for (auto* const each : {by_chance, all}) {
-        each->add_option("--threads", chosen.threads, "how many at once");
+        each->add_option("--jobs", chosen.jobs, "how many at once");
         each->add_option("--room", chosen.most_millions, "for so many million distinct images");
     }
     auto* const again = app.add_subcommand("replay", "one random history");

@@ -8,6 +8,7 @@
 
 #include <coppice/testing/protocol_rules.hpp>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -65,6 +66,7 @@ class random_history {
         : pick_(choices::random(seed, index)),
           pick_deferred_(choices::random(~seed, index)),
           pick_names_(choices::random(seed ^ 0x7461'6773U, index)),
+          pick_pads_(choices::random(seed ^ 0x7061'6473U, index)),
           visit_(std::move(visit)),
           on_(disk_image{}, pick_.below(~std::uint64_t{0})) {
         choose_options();
@@ -105,6 +107,8 @@ class random_history {
         // Choices of their own, so that a history without deferred commits stays what it was.
         may_defer_ = pick_deferred_.below(3) == 0;
         may_name_ = pick_names_.below(3) == 0;
+        may_mix_pads_ = !chosen_.pad_commits && pick_pads_.below(4) == 0;
+        if (may_mix_pads_) processes_ = std::max<std::uint64_t>(processes_, 2);
         if (may_name_) chosen_.retention.commits = 1 + pick_names_.below(4);
         chosen_.flush = {0, 0, {}};
         if (!may_defer_) return;
@@ -121,6 +125,7 @@ class random_history {
         start_ = on_.disk();
         go_on_with(start_, told_, at, chosen_);
         last_writer_ = most_processes;
+        just_restarted_ = true;
     }
 
     [[nodiscard]] std::size_t done() const { return on_.log().size(); }
@@ -138,12 +143,14 @@ class random_history {
         // Who has deferred commits has the lock, and nobody here can wait for it.
         auto const any = pick_.below(processes_);
         auto const who = deferring_ != most_processes ? deferring_ : any;
-        auto const may_fail = pick_.below(6);
+        // What is taken over after a power cut is where a sync that fails does most harm.
+        auto const first = std::exchange(just_restarted_, false);
+        auto const may_fail = first && pick_.below(3) == 0 ? 1 : pick_.below(6);
         if (may_fail == 0) {
             on_.kill_after(pick_.below(9));
         } else if (may_fail == 1) {
             auto const how = pick_.flip() ? sync_failure::clean : sync_failure::reverted;
-            on_.plan({.what = call::sync, .after = pick_.below(2), .how = how});
+            on_.plan({.what = call::sync, .after = first ? 0 : pick_.below(2), .how = how});
         }
         auto const failed = on_.faults().fired();
         auto const deaths = on_.deaths();
@@ -183,6 +190,7 @@ class random_history {
         if (!open_[who]) {
             auto chosen = chosen_;
             chosen.clock = on_.clock();
+            if (may_mix_pads_) chosen.pad_commits = pick_pads_.flip();
             open_[who].emplace(on_.start_process(), std::move(chosen));
         }
         return *open_[who];
@@ -405,6 +413,7 @@ class random_history {
     choices pick_;
     choices pick_deferred_;
     choices pick_names_;
+    choices pick_pads_;
     visitor visit_;
     machine on_;
     coppice::options chosen_;
@@ -412,12 +421,14 @@ class random_history {
     std::uint64_t keys_ = 3;
     bool may_defer_ = false;
     bool may_name_ = false;
+    bool may_mix_pads_ = false; ///< do some processes pad their commits and others not?
     std::size_t deferring_ = most_processes; ///< who has commits in memory alone
     std::size_t newest_made_ = 0;            ///< the version of the newest of them
     disk start_;
     ledger told_;
     std::size_t last_writer_ = most_processes;
     std::size_t acting_ = 0; // who did the last thing
+    bool just_restarted_ = false;
     std::array<std::optional<database>, most_processes> open_{};
     tally seen_;
 };

@@ -57,6 +57,9 @@ PROTOCOL = [
     bug("padding_begins_anywhere", "H: the first padded commit begins within a block",
         (S + "tenure.hpp", "auto const over = owner_->chosen().pad_commits ? "
          "end_offset % format::block_bytes : 0;", "std::uint64_t const over = 0;")),
+    bug("padding_beside_none", "H: a writer that pads takes what was not padded for verified",
+        (S + "takeover.hpp", "plan.must_sync = pads && i != found.index;",
+         "plan.must_sync = false;")),
     bug("padding_not_verified", "H: a take-over of padded commits writes from within a block",
         (S + "tenure.hpp", "auto const durable_end = behind(slots_.durable().end_offset);",
          "auto const durable_end = slots_.durable().end_offset;")),
@@ -256,7 +259,8 @@ DEFERRED = [
          "    auto record = newest->record();\n    record.user = tenure_->written()->user();\n"
          "    base_ = append_transaction(std::move(record), how);")),
     bug("deferred_unlocked", "the lock is given back while something is deferred",
-        (S + "writer.hpp", "    kept.keep(tenure_);\n", "")),
+        (S + "writer.hpp", "    kept.keep(tenure_, interval.count() == 0 ? "
+         "std::this_thread::get_id() : std::thread::id());\n", "")),
     bug("deferred_id_twice", "two deferred commits have one id",
         (S + "tenure.hpp", "    last_id_ = state->record().commit_id;\n"
          "    owner_->show_deferred(state);", "    owner_->show_deferred(state);")),
@@ -265,8 +269,7 @@ DEFERRED = [
     bug("deferred_twice", "what a commit has taken along is flushed once more",
         (S + "tenure.hpp", "    deferred_.clear();\n", "")),
     bug("deferred_lost_in_closing", "closing a handle does not write what is deferred",
-        (S + "writer.hpp", "        session->flush();\n        session->within().trim();",
-         "        session->within().trim();")),
+        (S + "writer.hpp", "        session->flush();\n        may_lose = false;\n", "")),
 ]
 
 PATCHES = [

@@ -42,7 +42,7 @@ def check(chosen):
 def run(program, arguments):
     """Runs until the first violation. Returns its line, or nothing; too long is no catch."""
     try:
-        done = subprocess.run([program, *arguments, "--threads", "1"], capture_output=True,
+        done = subprocess.run([program, *arguments, "--jobs", "1"], capture_output=True,
                               text=True, timeout=1800, check=False)
     except subprocess.TimeoutExpired:
         return ""
