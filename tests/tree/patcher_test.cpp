@@ -250,10 +250,10 @@ TEST_CASE("a leaf whose keys do not ascend is found out where a patch would be m
     auto const text = coppice::as_text(node);
     auto const at = text.find("abc15");
     REQUIRE(at != text.npos);
-    node[at] = std::byte{'b'}; // the key is "b" now, and its value begins with the rest
+    node[at] = std::byte{'b'}; // the key is "bbc" now, and its value begins with the rest
     constexpr auto key_sizes = format::node_header_bytes + 4 * 3 + 2 * 4;
     REQUIRE(format::load<std::uint16_t>(node.data() + key_sizes + 2) == 5);
-    format::store(node.data() + key_sizes + 2, std::uint16_t{1});
+    format::store(node.data() + key_sizes + 2, std::uint16_t{3});
     auto const base = sink.seal_node(node);
     leaf_change const erased[] = {{1, true, true, {"abc15", {}}}};
     node = sink.allocate_node(format::leaf_patch_bytes(erased));
