@@ -9,7 +9,9 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <string>
 #include <type_traits>
+#include <vector>
 
 namespace format = coppice::format;
 using coppice::errc;
@@ -214,3 +216,25 @@ static_assert(
     noexcept(inner_view{nullptr}.child_for("")) && noexcept(inner_view{nullptr}.child(0)));
 static_assert(inner_view::heads_bytes(2) == 8 && inner_view::heads_bytes(3) == 8);
 static_assert(inner_view::heads_bytes(4) == 16);
+
+TEST_CASE("a child has its own patch, or none, on either side of a word of bits") {
+    constexpr std::size_t count = 130;
+    for (std::size_t const every : {0U, 1U, 3U, 64U}) {
+        std::vector<std::string> lows(count);
+        std::vector<format::inner_item> items(count);
+        for (std::size_t i = 0; i < count; ++i) {
+            if (i > 0) lows[i] = std::string(1, static_cast<char>(i)) + "low";
+            auto const has = every != 0 && i % every == 0;
+            items[i] = {lows[i],
+                        {format::node_ref::at(4096 + 64 * i, 64, i), 1, 64,
+                         has ? format::node_ref::at(40960 + 64 * i, 64, i) : format::node_ref{}}};
+        }
+        std::vector<std::byte> node(format::inner_node_bytes(items));
+        format::write_inner(1, items, node);
+        format::inner_view const view(node.data());
+        for (std::size_t i = 0; i < count; ++i) {
+            CHECK(view.is_patched(i) == (every != 0 && i % every == 0));
+            CHECK(view.patch(i) == items[i].child.patch);
+        }
+    }
+}

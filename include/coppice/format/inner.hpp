@@ -64,9 +64,16 @@ class inner_view {
     }
     /// How many children have a patch.
     [[nodiscard]] std::size_t patched() const noexcept { return patched_; }
+    /// Has child `i` one? REQUIRES: `i < count()`.
+    [[nodiscard]] bool is_patched(std::size_t i) const noexcept {
+        COPPICE_ASSERT(i < count_);
+        if (patched_ == 0) return false;
+        auto const word = load<std::uint64_t>(hot_ + 16 * count_ + 8 * (i / 64));
+        return (word >> (i % 64) & 1U) != 0;
+    }
     /// The patch of child `i`, or null. REQUIRES: `i < count()`.
     [[nodiscard]] node_ref patch(std::size_t i) const noexcept {
-        return patched_ == 0 ? node_ref{} : patch_among(i);
+        return is_patched(i) ? patch_among(i) : node_ref{};
     }
     /// Child `i` without its totals. REQUIRES: `i < count()`.
     [[nodiscard]] node_pair pair(std::size_t i) const noexcept { return {node(i), patch(i)}; }
@@ -140,10 +147,8 @@ class inner_view {
     }
 
     [[nodiscard]] node_ref patch_among(std::size_t i) const noexcept {
-        auto const* const bits = hot_ + 16 * count_;
-        if ((load<std::uint64_t>(bits + 8 * (i / 64)) >> (i % 64) & 1U) == 0) return {};
         auto const slot = patch_slot(i);
-        auto const* const patches = bits + 8 * ((count_ + 63) / 64);
+        auto const* const patches = hot_ + 16 * count_ + 8 * ((count_ + 63) / 64);
         return {load<std::uint64_t>(patches + 8 * slot),
                 load<std::uint64_t>(patches + 8 * (patched_ + slot))};
     }

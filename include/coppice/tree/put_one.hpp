@@ -124,17 +124,28 @@ struct node_bounds {
 [[nodiscard]] inline node_bounds bounds_of(format::inner_view const& base,
                                            std::vector<format::inner_change> const& changes) {
     auto const header = format::load_node_header(base.bytes());
-    auto const bits = base.count() / 8 + 8;
+    auto const bits = base.count() / 8 + 8; // which children have patches: there or not
+    auto less = bits;
     auto more = bits + 8;
     auto prefix_holds = true;
-    for (auto const& change : changes) {
-        auto const adds = change.what == format::child_change::added;
-        more += adds ? 40 + change.separator.size() : 16;
-        prefix_holds = prefix_holds && !adds;
+    for (std::size_t k = 0; k < changes.size(); ++k) {
+        auto const& change = changes[k];
+        if (change.what == format::child_change::added) {
+            more += 40 + change.separator.size();
+            prefix_holds = false;
+            continue;
+        }
+        auto const was_patched = base.is_patched(change.base_index);
+        auto const of_added = k > 0 && changes[k - 1].what == format::child_change::added &&
+                              changes[k - 1].base_index == change.base_index;
+        if (change.what == format::child_change::replaced) {
+            less += was_patched ? 16U : 0U; // the patch went with its base
+        } else {
+            more += was_patched && !of_added ? 0U : 16U;
+        }
     }
     more += prefix_holds ? 0 : base.count() * header.prefix_bytes;
-    return bounds(header.size_bytes, 16 * (changes.size() + 1) + bits, more,
-                  2 * (base.count() + changes.size()));
+    return bounds(header.size_bytes, less, more, 2 * (base.count() + changes.size()));
 }
 
 /// The bytes that a value takes out of line.
