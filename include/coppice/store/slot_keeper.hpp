@@ -7,8 +7,6 @@
 //   only grow (R7); a sync is followed by the mark before anybody is told (R6).
 
 #include <coppice/assert.hpp>
-#include <coppice/bytes.hpp>
-#include <coppice/error.hpp>
 #include <coppice/format/live_page.hpp>
 #include <coppice/storage/concepts.hpp>
 #include <coppice/store/opened_file.hpp>
@@ -16,8 +14,6 @@
 #include <coppice/store/takeover.hpp>
 
 #include <algorithm>
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -97,25 +93,6 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
         last_counter_ = slot.counter;
         last_id_ = std::max(last_id_, slot.commit_id);
         slots_.slots[index] = {slot_state::good, slot};
-    }
-
-    /// Writes the newest slot once more, with an end that is further on: bytes of no commit stay as
-    /// they are below it. Safe whether or not it survives, since it names nothing new.
-    void move_end(std::uint64_t end_offset) {
-        if (!page_.busy) write_page(true);
-        constexpr std::array<std::byte, 8> zeros{};
-        auto const size_bytes = storage_->size();
-        if (end_offset >= size_bytes + zeros.size()) {
-            throw error(errc::corrupt, "the file was cut short", {}, size_bytes);
-        }
-        if (end_offset > size_bytes) { // a slot whose end is not there does not hold
-            auto const missing = static_cast<std::size_t>(end_offset - size_bytes);
-            storage_->write(size_bytes, bytes(zeros).first(missing));
-        }
-        auto slot = next_slot();
-        slot.end_offset = end_offset;
-        if (all_durable()) slot.verify_from = end_offset;
-        write_slot(slot);
     }
 
     /// One device sync: what is newest is durable from then on, and marked.

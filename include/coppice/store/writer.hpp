@@ -130,10 +130,6 @@ template <storage::medium Medium> class writer {
     /// events, and lost.
     static void close(std::shared_ptr<store_type> const& owner) noexcept;
 
-    /// What was appended stays readable though it is not committed, also when others append.
-    /// @throws as `commit`; then it may be written over
-    void keep_appended() { within().keep_bytes_below(append().flushed_end()); }
-
     /// For those who do more than append.
     [[nodiscard]] tenure<Medium>& within() const {
         if (!has_turn_) throw error(errc::sync_failed, "an earlier sync failed", owner_->path());
