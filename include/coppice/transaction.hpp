@@ -66,9 +66,9 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
     [[nodiscard]] bool contains(std::string_view key) const { return open().find(key).has_value(); }
 
     /// This moment as an ordinary snapshot: iteration, ranges, order statistics. Later changes do
-    /// not show in it. Turns pending edits into nodes in memory: O(height) nodes for each. It
-    /// outlives the transaction, but for what bulk loads and streams put that were rolled back:
-    /// reading on throws errc::finished, and iterators and values of it are not to be used.
+    /// not show in it, and it outlives the transaction, whatever becomes of that. Turns pending
+    /// edits into nodes in memory: O(height) nodes for each. Where bulk loads or streams are rolled
+    /// back under a view, their bytes stay in the file until it is compacted.
     [[nodiscard]] snapshot view() const {
         open().fold();
         return snapshot(state_->work());

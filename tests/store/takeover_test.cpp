@@ -304,3 +304,34 @@ TEST_CASE("a slot that does not hold is zeroed as a whole block, and nothing els
     CHECK(file.storage->read(format::slot_offset(rejected), block) == block.size());
     CHECK(block == std::vector<std::byte>(format::block_bytes));
 }
+
+// Readers of this boot may hold what a rejected slot names. The writer that zeroed the slot began
+// behind that; where it then committed nothing, nobody knew any more: its own closing cut the bytes
+// off, and the next writer wrote over them.
+TEST_CASE(
+    "what readers may hold of a rejected commit stays, also where its slot was zeroed in vain") {
+    lazy_file file;
+    auto const found = store::recover(*file.storage, file.header, false, "test");
+    std::array<std::byte, 1> const other{std::byte{0xEE}};
+    file.storage->write(found.slot().verify_from + 50, other);
+    auto const lost_end = found.slot().end_offset;
+    auto const lock = file.medium.lock();
+    lock->write_page(0, std::array<std::byte, format::live_page_bytes>{});
+    {
+        basic_database<faulty::medium> db(file.medium, proving::tiny());
+        CHECK(db.read().size() == 1);
+        db.sync(); // which zeroes the slot
+        db.update([](auto&) {});
+    }
+    CHECK(file.storage->size() >= lost_end);
+    {
+        basic_database<faulty::medium> db(file.medium, proving::tiny());
+        db.update([](auto& txn) { txn.put("b", "2"); });
+        CHECK(db.read().state()->record().begin_offset >= lost_end);
+        CHECK(db.read().size() == 2);
+        CHECK(db.check().clean());
+    }
+    lock->write_page(0, std::array<std::byte, format::live_page_bytes>{});
+    basic_database<faulty::medium> const again(file.medium, proving::tiny());
+    CHECK(again.read().size() == 2);
+}

@@ -95,6 +95,19 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
         slots_.slots[index] = {slot_state::good, slot};
     }
 
+    /// Writes the newest slot once more, with an end that is further on: bytes of no commit stay as
+    /// they are below it. Safe whether or not it survives, since it names nothing new. Nothing is
+    /// written but the slot: with padding, no block that a durable commit lies in.
+    /// @param end_offset the end of the file where that is less, since else the slot did not hold
+    void move_end(std::uint64_t end_offset) {
+        auto slot = next_slot();
+        slot.end_offset = std::min(end_offset, storage_->size()) / 8 * 8;
+        if (slot.end_offset <= newest_.end_offset) return;
+        if (!page_.busy) write_page(true);
+        if (all_durable()) slot.verify_from = slot.end_offset;
+        write_slot(slot);
+    }
+
     /// One device sync: what is newest is durable from then on, and marked.
     /// @param guard is open while the device works. REQUIRES: nobody writes a slot meanwhile (R3)
     void sync(std::unique_lock<std::mutex>& guard) {

@@ -87,6 +87,9 @@ template <storage::medium Medium> class tenure {
     /// @throws errc::lock_lost unless the lock and the slots are still as this handle found or
     ///   wrote them
     void check_undisturbed();
+    /// Bytes below an offset stay as they are though no commit names them, since somebody reads
+    /// them: the slot says so to all who append or trim later. @throws as `settle`
+    void keep_bytes_below(std::uint64_t end_offset);
     /// Takes note of a state whose bytes were appended. The next transaction begins from it. It has
     /// all that was deferred.
     void append(revision_ptr const& state, durability how);
@@ -240,9 +243,23 @@ template <storage::medium Medium> void tenure<Medium>::prepare(guard_type const&
     for (unsigned i = 0; i < 2; ++i) {
         if (plan_.zero[i]) slots_.forget_slot(i);
     }
+    auto const end_offset = plan_.append_offset;
     plan_ = {};
     plan_.marked = true;
     prepared_ = true;
+    // The slot that was zeroed no longer tells the next writer how far readers may look.
+    if (end_offset > slots_.newest().end_offset) critical([&] { slots_.move_end(end_offset); });
+}
+
+template <storage::medium Medium> void tenure<Medium>::keep_bytes_below(std::uint64_t end_offset) {
+    prepare();
+    guard_type guard(mutex_);
+    require_sound();
+    settle(guard, written_->record().commit_id, durability::lazy);
+    while (leading_) changed_.wait(guard); // no slot is written while a sync is under way (R3)
+    require_sound();
+    critical([&] { slots_.move_end(end_offset); });
+    append_offset_ = std::max(append_offset_, behind(slots_.newest().end_offset));
 }
 
 /// Between the look at the slots and the write of one, nobody else may have written.

@@ -18,6 +18,7 @@
 #include <coppice/tree/relocate.hpp>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -129,6 +130,14 @@ template <storage::medium Medium> class writer {
     /// somebody has the turn, the end of that turn does it. What cannot be written is told to the
     /// events, and lost.
     static void close(std::shared_ptr<store_type> const& owner) noexcept;
+
+    /// What was appended stays readable though it is not committed, also when others append.
+    /// @throws as `commit`; then it may be written over
+    void keep_appended() {
+        append().append(std::array<std::byte, 8>{}); // the end counts whole words, and the last
+        append().flush();                            // value may end within one
+        within().keep_bytes_below(append().flushed_end());
+    }
 
     /// For those who do more than append.
     [[nodiscard]] tenure<Medium>& within() const {

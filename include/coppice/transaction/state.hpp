@@ -24,6 +24,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -189,7 +190,7 @@ template <storage::medium Medium> class transaction_state {
 
     void rollback() noexcept {
         if (!session_) return;
-        if (revoked_) revoked_->store(true, std::memory_order_release);
+        if (revoked_ && !keep_for_views()) revoked_->store(true, std::memory_order_release);
         session_.reset();
     }
 
@@ -213,6 +214,18 @@ template <storage::medium Medium> class transaction_state {
     unsigned open_streams = 0; ///< value writers that are neither finished nor abandoned
 
   private:
+    /// Bytes that were appended are given back, unless a view of them lives, or a savepoint.
+    /// @return do they stay?
+    [[nodiscard]] bool keep_for_views() noexcept {
+        work_ = session_->base();
+        if (revoked_.use_count() == 1) return false;
+        try {
+            session_->keep_appended();
+        } catch (std::exception const&) { // whoever looks at another node of them is told
+            return false;
+        }
+        return true;
+    }
     void take_over(tree::tree_ref const& user) {
         work_ = store::revision_ptr(new store::revision(*work_, user, memory_));
     }

@@ -60,6 +60,12 @@ PROTOCOL = [
     bug("padding_beside_none", "H: a writer that pads takes what was not padded for verified",
         (S + "takeover.hpp", "plan.must_sync = pads && i != found.index;",
          "plan.must_sync = false;")),
+    bug("end_filled_up", "R4: the end that is moved is made whole within a durable block",
+        (S + "slot_keeper.hpp", "storage_->size()) / 8 * 8;",
+         "storage_->size());\n"
+         "        for (; slot.end_offset % 8 != 0; ++slot.end_offset) {\n"
+         "            storage_->write(slot.end_offset, std::vector<std::byte>(1));\n"
+         "        }")),
     bug("padding_not_verified", "H: a take-over of padded commits writes from within a block",
         (S + "tenure.hpp", "auto const durable_end = behind(slots_.durable().end_offset);",
          "auto const durable_end = slots_.durable().end_offset;")),
