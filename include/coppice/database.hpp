@@ -127,13 +127,13 @@ template <storage::medium Medium> class basic_database {
     /// The commits of the file, newest first. @throws as `read`
     [[nodiscard]] commit_history history() const {
         auto& store = open();
-        return {store.current(), store.durable().commit_id};
+        return {store.current(), store::durable_slot(store).commit_id};
     }
     /// The commits until a time, newest first; none where all are later. O(log n) to the first.
     [[nodiscard]] commit_history history(std::chrono::system_clock::time_point until) const {
         auto& store = open();
         auto first = store::last_state_until(store.current(), store::to_microseconds(until));
-        return {std::move(first), store.durable().commit_id};
+        return {std::move(first), store::durable_slot(store).commit_id};
     }
 
     /// The durable commits after one, oldest first, each with its changes: a feed to follow, also

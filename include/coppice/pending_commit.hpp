@@ -32,7 +32,7 @@ namespace detail {
 /// The second half of a commit: waits for it, and tells events how it went. @return its id
 template <storage::medium Medium>
 commit_id settle(store::store<Medium>& owner, store::appended_commit<Medium> const& appended) {
-    commit_id const id{appended.state->record().commit_id};
+    commit_id const id{appended.id};
     if (!appended.within) return id; // there was nothing to commit
     auto const& callbacks = owner.chosen().events;
     try {
@@ -87,7 +87,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_pending_commit {
 
     /// The id that the commit has or will have; that of the newest one if there was nothing to
     /// commit.
-    [[nodiscard]] commit_id id() const noexcept { return {appended_.state->record().commit_id}; }
+    [[nodiscard]] commit_id id() const noexcept { return {appended_.id}; }
     /// Is nothing left to be waited for by this object?
     [[nodiscard]] bool is_over() const noexcept { return !appended_.within; }
 
@@ -100,7 +100,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_pending_commit {
         auto& lock = *owner_->lock();
         if (lock.is_forked()) throw error(errc::forked, "a pending commit", owner_->path());
         // Moved out, so that an object whose wait has failed does not wait again.
-        auto const appended = std::exchange(appended_, {nullptr, appended_.state, appended_.how});
+        auto const appended = std::exchange(appended_, {nullptr, appended_.id, {}, appended_.how});
         appended.within->hold_open(-1, bound_);
         return detail::settle(*owner_, appended);
     }

@@ -212,13 +212,17 @@ copy_report continue_copy(revision_ptr const& state, std::shared_ptr<store<Mediu
         session->sync(); // whoever wrote it may have died before it was durable
         return report;
     }
-    using storage_type = typename Medium::storage_type;
-    session->follow(state->record(), state->at(), [&](storage_type& to, std::uint64_t free_from) {
-        detail::copy_range(*state, begin, [&](std::uint64_t at, bytes piece) {
-            if (at < free_from) detail::require_unchanged(to, at, piece, copy->path());
-            to.write(at, piece);
-        });
+    auto const free_from = session->append().begin_offset(); // else nothing goes through it
+    session->within().check_undisturbed();
+    detail::copy_range(*state, begin, [&](std::uint64_t at, bytes piece) {
+        auto& to = *session->file().storage;
+        // Before this readers may hold bytes of a lost commit, which must not become others (R4).
+        if (at < free_from) detail::require_unchanged(to, at, piece, copy->path());
+        to.write(at, piece); // nothing refers to these bytes yet
     });
+    auto record = state->record();
+    auto const end_offset = state->at().offset + format::encoded_bytes(record);
+    session->follow(session->file().state(std::move(record), state->at(), end_offset));
     return report;
 }
 

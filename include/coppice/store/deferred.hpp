@@ -22,8 +22,8 @@ class deferred_commits {
   public:
     using clock = std::chrono::steady_clock;
 
-    [[nodiscard]] bool empty() const noexcept { return !newest_; }
-    /// The newest of them; null where there is none.
+    [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
+    /// The newest of them that is a tree; null where there is none.
     [[nodiscard]] revision_ptr const& newest() const noexcept { return newest_; }
     /// Where the next transaction has its nodes: beside those that it builds on.
     [[nodiscard]] std::shared_ptr<tree::arena> memory() const {
@@ -42,14 +42,14 @@ class deferred_commits {
         return !empty() && policy.interval.count() != 0 && now - since_ >= policy.interval;
     }
 
-    /// @param memory what `memory` gave to this commit
-    void add(revision_ptr next, std::shared_ptr<tree::arena> memory,
-             clock::time_point now) noexcept {
+    /// One more. @param memory what `memory` gave to this commit
+    void add(std::shared_ptr<tree::arena> memory, clock::time_point now) noexcept {
         if (empty()) since_ = now;
-        newest_ = std::move(next);
         memory_ = std::move(memory);
         ++count_;
     }
+    /// What they have come to.
+    void see(revision_ptr newest) noexcept { newest_ = std::move(newest); }
 
     /// They are in the file. Snapshots of them keep the memory.
     void clear() noexcept { *this = {}; }

@@ -8,9 +8,28 @@
 #include <coppice/commit_id.hpp>
 #include <coppice/error.hpp>
 #include <coppice/store/history.hpp>
+#include <coppice/store/recovery.hpp>
 #include <coppice/store/store.hpp>
 
 namespace coppice::inline COPPICE_ABI::store {
+
+/// The slot that is known to have reached the device; where nothing is known of this boot, the
+/// newest one, since it was read from there.
+template <storage::medium Medium> [[nodiscard]] superblock durable_slot(store<Medium> const& of) {
+    auto const file = of.file();
+    auto const slots = read_slots(*file.storage, file.header());
+    if (auto const page = of.believed_page(file)) {
+        for (auto const& seen : slots.slots) {
+            if (seen.state == slot_state::good && seen.slot.counter == page->mark_counter &&
+                seen.slot.checksum == page->mark_checksum) {
+                return seen.slot;
+            }
+        }
+        return {};
+    }
+    auto const newest = slots.newest();
+    return newest ? slots.slots[*newest].slot : superblock{};
+}
 
 /// The newest durable state; null where a writer is so busy that none could be made out now.
 template <storage::medium Medium> [[nodiscard]] revision_ptr durable_state(store<Medium>& from) {
@@ -18,7 +37,7 @@ template <storage::medium Medium> [[nodiscard]] revision_ptr durable_state(store
     // and one more look helps; so it does where a compaction lies between slot and state.
     constexpr int most_looks = 1000;
     for (int i = 0; i < most_looks; ++i) {
-        commit_id const durable{from.durable().commit_id};
+        commit_id const durable{durable_slot(from).commit_id};
         auto newest = from.current();
         if (durable.value == 0) continue;
         // The mark comes before readers are told: what they see is durable then.

@@ -8,6 +8,7 @@
 
 #include <coppice/format/superblock.hpp>
 #include <coppice/statistics.hpp>
+#include <coppice/store/durable.hpp>
 #include <coppice/store/history.hpp>
 #include <coppice/store/store.hpp>
 
@@ -41,7 +42,7 @@ namespace coppice::inline COPPICE_ABI::store {
 template <storage::medium Medium> [[nodiscard]] statistics measure(store<Medium>& from) {
     auto const state = from.current();
     auto const file = from.file();
-    auto const durable = from.durable();
+    auto const durable = durable_slot(from);
     statistics result;
     result.newest = {state->record().commit_id};
     result.durable = {durable.commit_id};

@@ -108,6 +108,15 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
         write_slot(slot);
     }
 
+    /// Cuts off what is behind both slots.
+    void trim() {
+        auto end_offset = newest_.end_offset;
+        for (auto const& seen : slots_.slots) {
+            end_offset = std::max(end_offset, seen.slot.end_offset);
+        }
+        if (storage_->size() > end_offset) storage_->truncate(end_offset);
+    }
+
     /// One device sync: what is newest is durable from then on, and marked.
     /// @param guard is open while the device works. REQUIRES: nobody writes a slot meanwhile (R3)
     void sync(std::unique_lock<std::mutex>& guard) {

@@ -17,6 +17,7 @@
 #include <coppice/store/kept_tenure.hpp>
 #include <coppice/store/last_tenure.hpp>
 #include <coppice/store/opened_file.hpp>
+#include <coppice/store/postponed.hpp>
 #include <coppice/store/recovery.hpp>
 #include <coppice/store/replaced_files.hpp>
 #include <coppice/store/revision.hpp>
@@ -93,6 +94,7 @@ template <storage::medium Medium> class store {
 
     /// The newest commit whose promise was kept.
     [[nodiscard]] revision_ptr current() {
+        look_at_postponed();
         auto newest = published_.load();
         if (page_believed_.load(std::memory_order_acquire) &&
             format::load_visible(lock_->page()) == visible_of(*newest)) {
@@ -103,7 +105,10 @@ template <storage::medium Medium> class store {
     }
 
     /// The newest commit that is whole, also one that a power cut may still take back.
-    [[nodiscard]] revision_ptr latest() { return refresh(true); }
+    [[nodiscard]] revision_ptr latest() {
+        look_at_postponed();
+        return refresh(true);
+    }
 
     /// The newest state that this handle has shown, without looking for a newer one.
     [[nodiscard]] revision_ptr shown() const noexcept { return published_.load(); }
@@ -137,6 +142,12 @@ template <storage::medium Medium> class store {
     void show_deferred(revision_ptr next) noexcept {
         std::scoped_lock const guard(reload_);
         published_.store(std::move(next));
+    }
+
+    /// Deferred commits that nobody has looked at. Where that is to be done by the writer:
+    [[nodiscard]] postponed_commits& postponed() noexcept { return postponed_; }
+    [[nodiscard]] revision_ptr take_postponed() {
+        return postponed_.take([this](revision_ptr const& state) { show_deferred(state); });
     }
 
     /// What was durable when this handle first looked is nobody's news.
@@ -187,24 +198,6 @@ template <storage::medium Medium> class store {
         return replaced_.pinned_bytes();
     }
 
-    /// The slot that is known to have reached the device; where nothing is known of this boot, the
-    /// newest one, since it was read from there.
-    [[nodiscard]] superblock durable() const {
-        auto const file = this->file();
-        auto const slots = read_slots(*file.storage, file.header());
-        if (auto const page = believed_page(file)) {
-            for (auto const& seen : slots.slots) {
-                if (seen.state == slot_state::good && seen.slot.counter == page->mark_counter &&
-                    seen.slot.checksum == page->mark_checksum) {
-                    return seen.slot;
-                }
-            }
-            return {};
-        }
-        auto const newest = slots.newest();
-        return newest ? slots.slots[*newest].slot : superblock{};
-    }
-
     [[nodiscard]] static format::visible_state visible_of(revision const& state) noexcept {
         return {state.record().commit_id, format::file_tag_of(state.image().header)};
     }
@@ -212,6 +205,13 @@ template <storage::medium Medium> class store {
   private:
     [[nodiscard]] std::optional<format::live_page> believed_page() const {
         return believed_page(file_);
+    }
+
+    void look_at_postponed() {
+        if (!postponed_.any()) return;
+        // In a fork the thread that has the mutex is not there.
+        auto const waits = lock_ == nullptr || !lock_->is_forked();
+        postponed_.look([this](revision_ptr const& state) { show_deferred(state); }, waits);
     }
 
     void remember_replaced() noexcept {
@@ -246,6 +246,7 @@ template <storage::medium Medium> class store {
     slot_pair seen_slots_;
     replaced_files replaced_;
     published<revision> published_;
+    postponed_commits postponed_;
     std::atomic<bool> page_believed_{false};
 };
 

@@ -64,7 +64,12 @@ template <storage::medium Medium> class tenure {
     // ---- with the turn ---------------------------------------------------------------------
 
     /// The newest state, that the next transaction begins from: maybe deferred, or not settled yet.
-    [[nodiscard]] revision_ptr const& newest() const noexcept { return newest_; }
+    /// Makes a tree of what was postponed. @throws errc::corrupt, std::bad_alloc
+    [[nodiscard]] revision_ptr const& newest() {
+        see(owner_->take_postponed());
+        return newest_;
+    }
+    [[nodiscard]] revision_ptr const& seen() const noexcept { return newest_; }
     /// The newest state whose bytes are appended.
     [[nodiscard]] revision_ptr const& written() const noexcept { return written_; }
     /// What came after that.
@@ -93,9 +98,20 @@ template <storage::medium Medium> class tenure {
     /// Takes note of a state whose bytes were appended. The next transaction begins from it. It has
     /// all that was deferred.
     void append(revision_ptr const& state, durability how);
-    /// Shows a state that stays in memory, and begins the next transaction from it. Readers see it
-    /// after those before it, so these are settled first. @throws as `settle`
-    void defer(revision_ptr const& state, std::shared_ptr<tree::arena> memory);
+    /// Settles what is appended, so that what stays in memory can be shown after it: while the
+    /// result lives. @throws as `settle`
+    [[nodiscard]] std::unique_lock<std::mutex> settle_written();
+    /// Counts the next commit as one that stays in memory. @return its id
+    std::uint64_t defer(std::shared_ptr<tree::arena> memory) noexcept {
+        deferred_.add(std::move(memory), deferred_commits::clock::now());
+        return ++last_id_;
+    }
+    /// A deferred state from which the next transaction begins; null changes nothing.
+    void see(revision_ptr state) noexcept {
+        if (!state) return;
+        newest_ = std::move(state);
+        deferred_.see(newest_);
+    }
     /// Makes everything that is appended durable. One sync, or none where there is nothing to do.
     /// REQUIRES: nothing is deferred.
     void sync();
@@ -109,14 +125,14 @@ template <storage::medium Medium> class tenure {
     /// Waits until a state that was appended has what it was promised. Whoever finds nobody at work
     /// does it for all who wait; while it waits for the device, others may append.
     /// @throws errc::sync_failed when a sync or slot write failed: the outcome is unknown
-    void settle(revision const& state, durability how) {
+    void settle(std::uint64_t commit_id, durability how) {
         guard_type guard(mutex_);
-        settle(guard, state.record().commit_id, how);
+        settle(guard, commit_id, how);
     }
     /// Is there nothing to wait for? Also after a failure, which `settle` throws.
-    [[nodiscard]] bool is_settled(revision const& state, durability how) {
+    [[nodiscard]] bool is_settled(std::uint64_t commit_id, durability how) {
         guard_type const guard(mutex_);
-        return poisoned_ || is_settled(state.record().commit_id, how);
+        return poisoned_ || has_promise(commit_id, how);
     }
     /// The newest commit that is known to have reached the device; 0 where that is not known yet.
     [[nodiscard]] std::uint64_t durable_id() {
@@ -156,7 +172,7 @@ template <storage::medium Medium> class tenure {
     void settle(guard_type& guard, std::uint64_t id, durability how);
     void make_newest(guard_type& guard, batch const& what);
     /// The slot of a leader that still waits for the device is not yet to be seen.
-    [[nodiscard]] bool is_settled(std::uint64_t id, durability how) const noexcept {
+    [[nodiscard]] bool has_promise(std::uint64_t id, durability how) const noexcept {
         return id <= (how == durability::lazy ? shown_id_ : slots_.durable().commit_id);
     }
     /// Where one may write behind what ends there. With padding no block is shared, also with what
@@ -251,11 +267,16 @@ template <storage::medium Medium> void tenure<Medium>::prepare(guard_type const&
     if (end_offset > slots_.newest().end_offset) critical([&] { slots_.move_end(end_offset); });
 }
 
-template <storage::medium Medium> void tenure<Medium>::keep_bytes_below(std::uint64_t end_offset) {
+template <storage::medium Medium> std::unique_lock<std::mutex> tenure<Medium>::settle_written() {
     prepare();
     guard_type guard(mutex_);
     require_sound();
     settle(guard, written_->record().commit_id, durability::lazy);
+    return guard;
+}
+
+template <storage::medium Medium> void tenure<Medium>::keep_bytes_below(std::uint64_t end_offset) {
+    auto guard = settle_written();
     while (leading_) changed_.wait(guard); // no slot is written while a sync is under way (R3)
     require_sound();
     critical([&] { slots_.move_end(end_offset); });
@@ -286,20 +307,8 @@ void tenure<Medium>::append(revision_ptr const& state, durability how) {
 }
 
 template <storage::medium Medium>
-void tenure<Medium>::defer(revision_ptr const& state, std::shared_ptr<tree::arena> memory) {
-    prepare();
-    guard_type guard(mutex_);
-    require_sound();
-    settle(guard, written_->record().commit_id, durability::lazy);
-    newest_ = state;
-    deferred_.add(state, std::move(memory), deferred_commits::clock::now());
-    last_id_ = state->record().commit_id;
-    owner_->show_deferred(state);
-}
-
-template <storage::medium Medium>
 void tenure<Medium>::settle(guard_type& guard, std::uint64_t id, durability how) {
-    while (!is_settled(id, how)) {
+    while (!has_promise(id, how)) {
         require_sound();
         if (leading_) {
             changed_.wait(guard);
@@ -356,7 +365,7 @@ template <storage::medium Medium> void tenure<Medium>::sync() {
     COPPICE_ASSERT(deferred_.empty());
     prepare_to_sync();
     guard_type guard(mutex_);
-    settle(guard, newest_->record().commit_id, durability::sync);
+    settle(guard, written_->record().commit_id, durability::sync);
     // Whoever made it durable may have died before telling anybody.
     slots_.show(store_type::visible_of(*newest_));
 }
@@ -386,12 +395,8 @@ template <storage::medium Medium> void tenure<Medium>::trim() {
     guard_type const guard(mutex_);
     auto const settled = newest_->record().commit_id <= slots_.newest().commit_id;
     if (plan_.needed() || poisoned_ || leading_ || !settled) return;
-    auto end_offset = slots_.newest().end_offset;
-    for (auto const& seen : slots_.slots().slots) {
-        end_offset = std::max(end_offset, seen.slot.end_offset);
-    }
     owner_->lock()->check_held();
-    if (file_.storage->size() > end_offset) file_.storage->truncate(end_offset);
+    slots_.trim();
 }
 
 } // namespace coppice::inline COPPICE_ABI::store

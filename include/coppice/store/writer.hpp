@@ -11,6 +11,7 @@
 #include <coppice/storage/concepts.hpp>
 #include <coppice/store/appended_commit.hpp>
 #include <coppice/store/appender.hpp>
+#include <coppice/store/join_tenure.hpp>
 #include <coppice/store/next_record.hpp>
 #include <coppice/store/store.hpp>
 #include <coppice/store/tenure.hpp>
@@ -18,7 +19,6 @@
 #include <coppice/tree/relocate.hpp>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -69,7 +69,11 @@ template <storage::medium Medium> class writer {
     ~writer() { end_turn(); }
 
     /// The state that the transaction begins from.
-    [[nodiscard]] revision_ptr const& base() const noexcept { return base_; }
+    /// @throws errc::corrupt, std::bad_alloc, where it is to be made of deferred commits only now
+    [[nodiscard]] revision_ptr const& base() {
+        if (!base_) base_ = within().newest();
+        return base_;
+    }
     [[nodiscard]] store_type& owner() const noexcept { return *owner_; }
     [[nodiscard]] std::shared_ptr<store_type> const& shared_owner() const noexcept {
         return owner_;
@@ -99,17 +103,29 @@ template <storage::medium Medium> class writer {
     [[nodiscard]] appended_commit<Medium> commit(tree_pair const& trees, durability how,
                                                  std::string note, bool keeps = false);
 
-    /// Makes a commit of another copy of this file the newest: the bytes up to it lie at the same
-    /// places there. Two syncs.
-    /// @param write called with (storage, offset), writes those that are missing here; before that
-    ///   offset readers may hold bytes of a lost commit, which must not become others (R4)
-    /// @throws as `commit`, and what `write` throws; then nothing has changed
-    template <typename Write> void follow(commit_record record, record_ref at, Write write);
+    /// May a commit of edits alone stay as it is until somebody looks at it? Only where nobody is
+    /// told of its tree.
+    [[nodiscard]] bool may_postpone() {
+        return !owner_->chosen().events.on_commit && may_defer() &&
+               owner_->postponed().is_worth_it();
+    }
+    /// Commits edits that way, and takes them out of the map. They lie in `memory`.
+    /// @throws as `commit`. REQUIRES: `may_postpone`
+    [[nodiscard]] appended_commit<Medium> postpone(tree::edit_map& edits, bool keeps);
+
+    /// Makes a state the newest whose bytes, up to its record, somebody has written to the file at
+    /// their places, and ends the turn. Two syncs. @throws as `commit`
+    void follow(revision_ptr const& state) {
+        tenure_->append(state, durability::two_sync);
+        end_turn();
+        tenure_->settle(state->record().commit_id, durability::two_sync);
+    }
 
     /// Writes what is deferred, as one commit. REQUIRES: nothing was appended in this turn.
     /// @throws as `commit`, and errc::sync_failed
     void flush() {
-        if (append_deferred(durability::lazy)) tenure_->settle(*base_, durability::lazy);
+        if (!append_deferred(durability::lazy)) return;
+        tenure_->settle(base_->record().commit_id, durability::lazy);
     }
     /// Makes everything that is committed durable. One sync, or none where there is nothing to do.
     void sync() {
@@ -120,24 +136,16 @@ template <storage::medium Medium> class writer {
     /// The same of what is committed so far, after the turn: other threads go on meanwhile.
     void sync_beside() {
         append_deferred(durability::sync);
-        auto const state = within().newest();
+        auto const id = within().written()->record().commit_id;
         within().prepare_to_sync();
         end_turn();
-        tenure_->settle(*state, durability::sync);
+        tenure_->settle(id, durability::sync);
     }
 
     /// The end of a handle: writes what is deferred, and cuts off what was written ahead. Where
     /// somebody has the turn, the end of that turn does it. What cannot be written is told to the
     /// events, and lost.
     static void close(std::shared_ptr<store_type> const& owner) noexcept;
-
-    /// What was appended stays readable though it is not committed, also when others append.
-    /// @throws as `commit`; then it may be written over
-    void keep_appended() {
-        append().append(std::array<std::byte, 8>{}); // the end counts whole words, and the last
-        append().flush();                            // value may end within one
-        within().keep_bytes_below(append().flushed_end());
-    }
 
     /// For those who do more than append.
     [[nodiscard]] tenure<Medium>& within() const {
@@ -152,11 +160,13 @@ template <storage::medium Medium> class writer {
     void end_turn(bool keeps = false) noexcept;
     [[nodiscard]] bool may_defer();
     [[nodiscard]] appended_commit<Medium> defer(commit_record record, bool keeps);
+    void start_flusher();
+    void keep_deferred(bool keeps) noexcept;
     bool append_deferred(durability how);
     static void write_last(std::shared_ptr<store_type> const& owner) noexcept;
     [[nodiscard]] static std::optional<flusher::clock::duration> flush_overdue(
         std::shared_ptr<store_type> const& owner) noexcept;
-    [[nodiscard]] commit_record next_record(tree_pair const& trees, std::string note) const;
+    [[nodiscard]] commit_record next_record(tree_pair const& trees, std::string note);
     [[nodiscard]] revision_ptr append_transaction(commit_record record, durability& how);
     [[nodiscard]] revision_ptr write_transaction(appender_type& to, commit_record record,
                                                  durability& how);
@@ -170,43 +180,10 @@ template <storage::medium Medium> class writer {
     bool has_turn_ = true;
 };
 
-/// Joins the tenure of this handle, or begins one. @return false where the deadline passed
 template <storage::medium Medium> bool writer<Medium>::enter(storage::deadline until) {
-    auto& running = owner_->running_tenure();
-    auto& manners = owner_->manners();
-    auto const now = courtesy::clock::now();
-    auto const is_due = manners.is_due(now);
-    tenure_ = running.lock();
-    // Who keeps it open may be this very thread, which must not wait for itself.
-    if (tenure_ && is_due && !tenure_->is_held_open()) tenure_.reset();
-    if (!tenure_) {
-        auto const lock = owner_->lock();
-        auto const rests = is_due && (!until || *until > now + courtesy::pause_length);
-        if (rests) {
-            if (!lock->acquire(until)) return false; // those who are in the tenure end it
-            lock->release();
-            std::this_thread::sleep_for(courtesy::pause_length);
-        }
-        if (!lock->acquire(until)) return false;
-        try {
-            tenure_ = std::make_shared<tenure<Medium>>(owner_);
-        } catch (...) {
-            lock->release();
-            throw;
-        }
-        running = tenure_;
-        manners.after_lock(courtesy::clock::now(), rests);
-    } else {
-        try {
-            tenure_->check_sound();
-        } catch (error const&) {
-            owner_->kept().keep({}); // what was deferred is never written: others may have the lock
-            throw;
-        }
-        owner_->lock()->bind(std::this_thread::get_id());
-    }
+    tenure_ = join_tenure(owner_, until);
+    if (!tenure_) return false;
     bound_ = std::this_thread::get_id();
-    base_ = tenure_->newest();
     // Transactions that were rolled back leave memory behind too.
     auto const is_full = tenure_->deferred().held_bytes() > owner_->chosen().flush.bytes;
     if (is_full && !owner_->kept().is_closing()) flush();
@@ -225,8 +202,8 @@ template <storage::medium Medium> void writer<Medium>::end_turn(bool keeps) noex
 }
 
 template <storage::medium Medium>
-commit_record writer<Medium>::next_record(tree_pair const& trees, std::string note) const {
-    return record_after(*tenure_->written(), *base_, tenure_->next_id(), owner_->now_us(), trees,
+commit_record writer<Medium>::next_record(tree_pair const& trees, std::string note) {
+    return record_after(*tenure_->written(), *base(), tenure_->next_id(), owner_->now_us(), trees,
                         std::move(note));
 }
 
@@ -240,42 +217,69 @@ appended_commit<Medium> writer<Medium>::commit(tree_pair const& trees, durabilit
     auto state = append_transaction(next_record(trees, std::move(note)), how);
     end_turn(keeps);
     // From here on the outcome is unknown if anything fails.
-    return {tenure_, std::move(state), how};
+    auto const id = state->record().commit_id;
+    return {tenure_, id, std::move(state), how};
 }
 
 /// May the commit stay in memory? What was written early may not, and memory is bounded.
 template <storage::medium Medium> bool writer<Medium>::may_defer() {
     auto const& policy = owner_->chosen().flush;
     return !appender_ && !owner_->kept().is_closing() &&
-           !within().deferred().is_due(policy, memory()->held_bytes(),
+           !within().deferred().is_due(policy,
+                                       memory()->held_bytes() + owner_->postponed().held_bytes(),
                                        deferred_commits::clock::now());
 }
 
 template <storage::medium Medium>
 appended_commit<Medium> writer<Medium>::defer(commit_record record, bool keeps) {
     revision_ptr state(new revision(*tenure_->written(), std::move(record), memory()));
-    auto const interval = owner_->chosen().flush.interval;
-    auto const first = tenure_->deferred().empty() && interval.count() != 0;
+    start_flusher();
+    auto guard = tenure_->settle_written();
+    auto const id = tenure_->defer(memory());
+    tenure_->see(state);
+    owner_->show_deferred(state);
+    guard.unlock();
+    keep_deferred(keeps);
+    return {tenure_, id, std::move(state), durability::deferred};
+}
+
+template <storage::medium Medium>
+appended_commit<Medium> writer<Medium>::postpone(tree::edit_map& edits, bool keeps) {
+    start_flusher();
+    auto guard = tenure_->settle_written();
+    tenure_->see(owner_->postponed().add(edits, *tenure_->written(), tenure_->seen(), memory(),
+                                         tenure_->next_id(), owner_->now_us()));
+    auto const id = tenure_->defer(memory());
+    guard.unlock();
+    keep_deferred(keeps);
+    return {tenure_, id, {}, durability::deferred};
+}
+
+template <storage::medium Medium> void writer<Medium>::start_flusher() {
     auto& kept = owner_->kept();
-    if (first) {
-        kept.flushes().start([weak = std::weak_ptr(owner_)] {
-            auto const owner = weak.lock();
-            return owner ? flush_overdue(owner) : std::nullopt;
-        });
-    }
-    tenure_->defer(state, memory());
+    if (kept.has_deferred() || owner_->chosen().flush.interval.count() == 0) return;
+    kept.flushes().start([weak = std::weak_ptr(owner_)] {
+        auto const owner = weak.lock();
+        return owner ? flush_overdue(owner) : std::nullopt;
+    });
+}
+
+/// Keeps the tenure until what is deferred in it is written, and ends the turn.
+template <storage::medium Medium> void writer<Medium>::keep_deferred(bool keeps) noexcept {
+    auto const interval = owner_->chosen().flush.interval;
+    auto& kept = owner_->kept();
+    auto const first = !kept.has_deferred();
     // Where nobody flushes, this thread would wait for itself.
     kept.keep(tenure_, interval.count() == 0 ? std::this_thread::get_id() : std::thread::id());
     // Not before: who is woken early finds nothing to flush, and does not come again.
-    if (first) kept.flushes().arm(flusher::clock::now() + interval);
+    if (first && interval.count() != 0) kept.flushes().arm(flusher::clock::now() + interval);
     end_turn(keeps);
-    return {tenure_, std::move(state), durability::deferred};
 }
 
 /// @return was there anything?
 template <storage::medium Medium> bool writer<Medium>::append_deferred(durability how) {
-    auto const newest = within().deferred().newest();
-    if (!newest) return false;
+    if (within().deferred().empty()) return false;
+    auto const newest = within().newest();
     within().prepare();
     base_ = append_transaction(newest->record(), how);
     appender_.reset(); // what follows begins behind it
@@ -339,19 +343,6 @@ void writer<Medium>::write_last(std::shared_ptr<store_type> const& owner) noexce
     } catch (std::exception const&) { // no memory now
     }
     if (session) kept.keep({});
-}
-
-template <storage::medium Medium>
-template <typename Write>
-void writer<Medium>::follow(commit_record record, record_ref at, Write write) {
-    auto const free_from = append().begin_offset(); // else nothing goes through the appender
-    within().check_undisturbed();
-    write(*file().storage, free_from); // nothing refers to these bytes yet
-    auto const end_offset = at.offset + format::encoded_bytes(record);
-    auto const state = file().state(std::move(record), at, end_offset);
-    tenure_->append(state, durability::two_sync);
-    end_turn();
-    tenure_->settle(*state, durability::two_sync);
 }
 
 /// Appends what a record tells of. @throws error; then nothing has changed

@@ -17,7 +17,7 @@
 #include <coppice/tree/arena.hpp>
 #include <coppice/tree/edits.hpp>
 #include <coppice/tree/find.hpp>
-#include <coppice/tree/put_one.hpp>
+#include <coppice/tree/fold.hpp>
 #include <coppice/tree/rank.hpp>
 
 #include <array>
@@ -40,7 +40,9 @@ using format::stored_value;
 template <storage::medium Medium> class transaction_state {
   public:
     explicit transaction_state(std::unique_ptr<store::writer<Medium>> session)
-        : session_(std::move(session)), memory_(session_->memory()), work_(session_->base()) {}
+        : session_(std::move(session)),
+          memory_(session_->memory()),
+          sizes_(session_->file().header().nodes) {}
 
     transaction_state(transaction_state const&) = delete;
     transaction_state& operator=(transaction_state const&) = delete;
@@ -64,11 +66,11 @@ template <storage::medium Medium> class transaction_state {
         case tree::edit_map::pending::erased: return {};
         case tree::edit_map::pending::none: break;
         }
-        return tree::find(*work_, work_->user(), key);
+        return tree::find(*work(), work()->user(), key);
     }
 
     [[nodiscard]] std::string_view value(stored_value const& stored) const {
-        return work_->value(stored);
+        return work()->value(stored);
     }
 
     void put(std::string_view key, std::string_view value) {
@@ -82,7 +84,7 @@ template <storage::medium Medium> class transaction_state {
 
     bool erase(std::string_view key) {
         if (!find(key)) return false;
-        if (tree::find(*work_, work_->user(), key)) {
+        if (tree::find(*work(), work()->user(), key)) {
             edits_.erase(edits_.has(key) ? key : memory_->copy(key));
         } else {
             edits_.forget(key);
@@ -92,11 +94,11 @@ template <storage::medium Medium> class transaction_state {
 
     std::uint64_t erase_range(std::string_view from, std::optional<std::string_view> to) {
         fold();
-        auto const& before = work_->user();
-        auto const behind = to ? tree::rank(*work_, before, *to) : before.root.entries;
-        auto const first = tree::rank(*work_, before, from);
+        auto const& before = work()->user();
+        auto const behind = to ? tree::rank(*work(), before, *to) : before.root.entries;
+        auto const first = tree::rank(*work(), before, from);
         if (behind <= first) return 0;
-        take_over(tree::erase_range(*work_, *memory_, sizes(), before, from, to));
+        take_over(tree::erase_range(*work(), *memory_, sizes(), before, from, to));
         return behind - first;
     }
 
@@ -106,8 +108,8 @@ template <storage::medium Medium> class transaction_state {
         fold();
         auto& to = session_->append();
         to.spill();
-        if (!work_->user().root.pair().in_memory()) return;
-        auto const tree = tree::relocate(to, work_->user());
+        if (!work()->user().root.pair().in_memory()) return;
+        auto const tree = tree::relocate(to, work()->user());
         see_appended();
         take_over(tree);
     }
@@ -116,10 +118,10 @@ template <storage::medium Medium> class transaction_state {
     template <tree::edit_source Edits> void load(Edits& edits) {
         auto& to = session_->append();
         auto const& storage = *session_->file().storage;
-        store::appended_source source(work_.get(), to, storage);
+        store::appended_source source(work().get(), to, storage);
         auto large = sizes();
         large.patches = false; // it is no small change, and what it writes is to be read
-        auto const tree = tree::apply(source, to, large, work_->user(), edits);
+        auto const tree = tree::apply(source, to, large, work()->user(), edits);
         see_appended();
         take_over(tree);
     }
@@ -127,16 +129,8 @@ template <storage::medium Medium> class transaction_state {
     /// Turns what is pending into memory nodes, so that `work()` is the whole transaction.
     void fold() {
         if (edits_.empty()) return;
-        tree::edit_map::walk edits(edits_);
-        if (edits_.size() == 1 && edits.value() != nullptr) {
-            auto const tree = tree::put_one(*work_, *memory_, sizes(), work_->user(), edits.key(),
-                                            *edits.value());
-            if (tree) {
-                take_over(*tree);
-                return edits_.clear();
-            }
-        }
-        take_over(tree::apply(*work_, *memory_, sizes(), work_->user(), edits));
+        tree::edit_map::walk const edits(edits_);
+        take_over(tree::fold(*work(), *memory_, sizes(), work()->user(), edits, edits_.size()));
         edits_.clear();
     }
 
@@ -145,7 +139,7 @@ template <storage::medium Medium> class transaction_state {
         auto& to = session_->append();
         to.flush();
         auto& file = session_->file();
-        auto const& mapped = work_->image().map.data;
+        auto const& mapped = work()->image().map.data;
         if (seen_.empty() || seen_.back() != mapped) seen_.push_back(mapped);
         file.cover(to.flushed_end());
         // These bytes may be written over after a rollback: what is verified of them must not
@@ -157,7 +151,12 @@ template <storage::medium Medium> class transaction_state {
             new store::revision(*work_, std::move(image), to.flushed_end(), revoked_));
     }
 
-    [[nodiscard]] store::revision_ptr const& work() const noexcept { return work_; }
+    /// The transaction without its pending edits. Not needed before somebody reads in it, or its
+    /// edits are applied. @throws as `writer::base`
+    [[nodiscard]] store::revision_ptr const& work() const {
+        if (!work_) work_ = session_->base();
+        return work_;
+    }
     /// Goes back to an earlier tree. Bulk loads since then may have moved the end of what can be
     /// read, so only the tree is taken over.
     void restore(tree::tree_ref const& user) {
@@ -174,11 +173,18 @@ template <storage::medium Medium> class transaction_state {
         if (open_streams != 0) {
             throw error(errc::stream_unfinished, std::to_string(open_streams) + " open streams");
         }
+        auto const untouched = !work_ && !edits_.empty() && note.empty();
+        if (how == durability::deferred && untouched && session_->may_postpone()) {
+            auto result = session_->postpone(edits_, keeps);
+            session_.reset();
+            return result;
+        }
         fold();
-        store::appended_commit<Medium> result{nullptr, session_->base(), how};
-        if (work_->user() != result.state->user()) {
+        auto const& base = session_->base();
+        store::appended_commit<Medium> result{nullptr, base->record().commit_id, {}, how};
+        if (work()->user() != base->user()) {
             result =
-                session_->commit({work_->user(), work_->system()}, how, std::move(note), keeps);
+                session_->commit({work()->user(), work()->system()}, how, std::move(note), keeps);
         } else if (how == durability::lazy) {
             session_->flush();
         } else if (how != durability::deferred) {
@@ -206,7 +212,7 @@ template <storage::medium Medium> class transaction_state {
         return {memory_->copy(as_text(reference)), true};
     }
 
-    [[nodiscard]] node_sizes const& sizes() const noexcept { return work_->image().header.nodes; }
+    [[nodiscard]] node_sizes const& sizes() const noexcept { return sizes_; }
     [[nodiscard]] store::writer<Medium>& session() const noexcept { return *session_; }
     [[nodiscard]] store::store<Medium>& owner() const noexcept { return session_->owner(); }
     [[nodiscard]] bool open() const noexcept { return session_ != nullptr; }
@@ -220,20 +226,24 @@ template <storage::medium Medium> class transaction_state {
         work_ = session_->base();
         if (revoked_.use_count() == 1) return false;
         try {
-            session_->keep_appended();
+            auto& to = session_->append();
+            to.append(std::array<std::byte, 8>{}); // the end that is kept counts whole words, and
+            to.flush();                            // the last value may end within one
+            session_->within().keep_bytes_below(to.flushed_end());
         } catch (std::exception const&) { // whoever looks at another node of them is told
             return false;
         }
         return true;
     }
     void take_over(tree::tree_ref const& user) {
-        work_ = store::revision_ptr(new store::revision(*work_, user, memory_));
+        work_ = store::revision_ptr(new store::revision(*work(), user, memory_));
     }
 
     std::unique_ptr<store::writer<Medium>> session_;
     std::shared_ptr<tree::arena> memory_;
+    node_sizes sizes_;
     tree::edit_map edits_;
-    store::revision_ptr work_;
+    mutable store::revision_ptr work_; // null until it is needed
     std::shared_ptr<std::atomic<bool>> revoked_;
     /// Where values lie that were handed out before the file outgrew its mapping.
     std::vector<std::shared_ptr<std::byte const>> seen_;

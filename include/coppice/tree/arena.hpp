@@ -14,6 +14,7 @@
 #include <cstring>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace coppice::inline COPPICE_ABI::tree {
@@ -50,7 +51,13 @@ class arena {
         return node_ref::in_memory_at(node.data(), node.size());
     }
 
-    /// Bytes of all chunks.
+    /// Keeps another arena as long as this one lives: what is here refers to what is there.
+    void adopt(std::shared_ptr<arena const> other) {
+        held_bytes_ += other->held_bytes();
+        adopted_.push_back(std::move(other));
+    }
+
+    /// Bytes of all chunks, and of adopted arenas.
     [[nodiscard]] std::size_t held_bytes() const noexcept { return held_bytes_; }
 
   private:
@@ -69,6 +76,7 @@ class arena {
     }
 
     std::vector<std::unique_ptr<unit[]>> chunks_;
+    std::vector<std::shared_ptr<arena const>> adopted_;
     std::byte* next_ = nullptr;
     std::size_t left_bytes_ = 0;
     std::size_t held_bytes_ = 0;

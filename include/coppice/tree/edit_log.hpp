@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSL-1.0
+#pragma once
+// coppice/tree/edit_log.hpp: edits of many transactions, in the order in which they came.
+// Owns: the run of them, and sorting it by key once it is to be applied.
+// Invariant: of one key the last edit stands. Keys and values are views into memory that outlives
+//   the log. A log costs less to add to than a sorted map, which is why it is one.
+
+#include <coppice/tree/edits.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace coppice::inline COPPICE_ABI::tree {
+
+/// Edits that wait to be applied, maybe with others.
+class edit_log {
+    struct edit {
+        std::uint64_t head; // the first 8 bytes of the key, most significant first
+        std::string_view key;
+        std::optional<format::stored_value> value; // nothing erases
+    };
+
+  public:
+    [[nodiscard]] bool empty() const noexcept { return edits_.empty(); }
+    /// How many, those counted again that change the same key again.
+    [[nodiscard]] std::size_t size() const noexcept { return edits_.size(); }
+    /// Bytes of memory that it takes, without keys and values.
+    [[nodiscard]] std::size_t held_bytes() const noexcept {
+        return edits_.capacity() * sizeof(edit);
+    }
+    /// Forgets all, and gives the memory back.
+    void clear() noexcept { *this = {}; }
+
+    /// Moves all edits of a map here, which then is empty. @throws std::bad_alloc, and none is
+    /// moved
+    void take(edit_map& later) {
+        if (edits_.capacity() - edits_.size() < later.size()) {
+            edits_.reserve(std::max(2 * edits_.size(), edits_.size() + later.size()));
+        }
+        for (edit_map::walk at(later); !at.done(); at.next()) {
+            auto const* const value = at.value();
+            edits_.push_back({head_of(at.key()), at.key(),
+                              value == nullptr ? std::nullopt : std::optional(*value)});
+        }
+        later.clear();
+    }
+
+    /// Sorts by key, and keeps the last edit of each. O(n log n). @throws std::bad_alloc
+    void sort() {
+        std::stable_sort(edits_.begin(), edits_.end(), is_less);
+        auto const is_followed = [](edit const& a, edit const& b) { return a.key == b.key; };
+        // The last of equal ones, from behind: `unique` keeps the first that it sees.
+        auto const first = std::unique(edits_.rbegin(), edits_.rend(), is_followed).base();
+        edits_.erase(edits_.begin(), first);
+    }
+
+    /// Walks the edits. REQUIRES: `sort` was called since the last `take`. Models `edit_source`.
+    class walk {
+      public:
+        explicit walk(edit_log const& log) noexcept
+            : at_(log.edits_.data()), end_(log.edits_.data() + log.edits_.size()) {}
+        [[nodiscard]] bool done() const noexcept { return at_ == end_; }
+        [[nodiscard]] std::string_view key() const noexcept { return at_->key; }
+        [[nodiscard]] format::stored_value const* value() const noexcept {
+            return at_->value ? &*at_->value : nullptr;
+        }
+        void next() noexcept { ++at_; }
+
+      private:
+        edit const* at_;
+        edit const* end_;
+    };
+
+  private:
+    [[nodiscard]] static std::uint64_t head_of(std::string_view key) noexcept {
+        std::uint64_t head = 0;
+        for (std::size_t i = 0; i < sizeof head; ++i) {
+            head = head << 8U | (i < key.size() ? static_cast<unsigned char>(key[i]) : 0U);
+        }
+        return head;
+    }
+    [[nodiscard]] static bool is_less(edit const& a, edit const& b) noexcept {
+        return a.head != b.head ? a.head < b.head : a.key < b.key;
+    }
+
+    std::vector<edit> edits_;
+};
+
+static_assert(edit_source<edit_log::walk>);
+
+} // namespace coppice::inline COPPICE_ABI::tree

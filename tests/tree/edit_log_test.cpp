@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <coppice/tree/edit_log.hpp>
+
+#include <coppice/tree/arena.hpp>
+
+#include <catch2/catch.hpp>
+#include <rapidcheck/catch.h>
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace coppice;
+using tree::edit_log;
+using tree::edit_map;
+
+using expected = std::map<std::string, std::optional<std::string>>;
+
+expected entries_of(edit_log const& log) {
+    expected result;
+    std::string last;
+    for (edit_log::walk at(log); !at.done(); at.next()) {
+        CHECK((result.empty() || std::string(at.key()) > last));
+        last = at.key();
+        result[last] = at.value() == nullptr
+                           ? std::nullopt
+                           : std::optional<std::string>(std::string(at.value()->raw));
+    }
+    return result;
+}
+
+} // namespace
+
+TEST_CASE("of the edits of a key the last one stands, also an erasure") {
+    edit_map first;
+    first.put("b", {"1", false});
+    first.put("a", {"1", false});
+    first.erase("c");
+    edit_map second;
+    second.put("c", {"2", true});
+    second.erase("b");
+    edit_log log;
+    CHECK(log.empty());
+    CHECK(log.held_bytes() == 0);
+    log.take(first);
+    CHECK(first.empty());
+    log.take(second);
+    CHECK(log.size() == 5);
+    CHECK(log.held_bytes() >= 5 * sizeof(std::string_view));
+    log.sort();
+    CHECK(log.size() == 3);
+    CHECK(entries_of(log) == expected{{"a", "1"}, {"b", std::nullopt}, {"c", "2"}});
+    edit_log::walk at(log);
+    at.next();
+    at.next();
+    CHECK(at.value()->out_of_line);
+    log.clear();
+    CHECK(log.empty());
+    CHECK(log.held_bytes() == 0);
+}
+
+// Keys are compared by their first 8 bytes as a number, in which one that ends early looks like one
+// that goes on with zeros.
+TEST_CASE("keys that end early or have zeros are in order") {
+    std::vector<std::string> const keys{"",
+                                        std::string(1, '\0'),
+                                        std::string(7, '\0'),
+                                        std::string(8, '\0'),
+                                        std::string(9, '\0'),
+                                        "a",
+                                        std::string("a\0", 2),
+                                        "aaaaaaaa",
+                                        "aaaaaaaab",
+                                        "aaaaaaaac",
+                                        "\x7F",
+                                        "\x80",
+                                        "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF"};
+    edit_log log;
+    for (auto key = keys.rbegin(); key != keys.rend(); ++key) {
+        edit_map one;
+        one.put(*key, {"v", false});
+        log.take(one);
+    }
+    log.sort();
+    CHECK(log.size() == keys.size());
+    std::size_t i = 0;
+    for (edit_log::walk at(log); !at.done(); at.next()) CHECK(at.key() == keys[i++]);
+}
+
+TEST_CASE("a log is what a map of all edits is, however often it is sorted in between") {
+    rc::prop("edits of many maps", [] {
+        tree::arena memory;
+        edit_log log;
+        expected wanted;
+        for (auto rounds = *rc::gen::inRange(1, 6); rounds > 0; --rounds) {
+            edit_map some;
+            auto const keys = *rc::gen::container<std::vector<std::string>>(
+                rc::gen::container<std::string>(rc::gen::elementOf(std::string("ab\0", 3))));
+            for (auto const& key : keys) {
+                auto const kept = memory.copy(key);
+                if (*rc::gen::arbitrary<bool>()) {
+                    some.erase(kept);
+                    wanted[key] = std::nullopt;
+                } else {
+                    wanted[key] = std::to_string(*rc::gen::inRange(0, 1000));
+                    some.put(kept, {memory.copy(*wanted[key]), false});
+                }
+            }
+            log.take(some);
+            if (*rc::gen::arbitrary<bool>()) log.sort();
+        }
+        log.sort();
+        RC_ASSERT(entries_of(log) == wanted);
+    });
+}
