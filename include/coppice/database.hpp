@@ -230,13 +230,13 @@ template <storage::medium Medium> class basic_database {
     /// Rewrites the database densely into a fresh file that takes the place of the old one: the
     /// newest commit, those with a tag, and those that `options::retention` keeps. Snapshots,
     /// readers and writers go on; writers wait only at the end, while the last of their commits
-    /// are taken over. One compaction at a time: another one waits.
+    /// are taken over. Another compaction waits. The space of a large old file comes back a little
+    /// later, from a thread that closing waits for.
     /// @param hooks a filter that drops entries, a report of progress that can stop it, how long to
     ///   wait for a writer or another compaction
     /// @return false if it was stopped, or somebody was not done in time; then nothing has changed
-    /// @throws as `write`, errc::would_deadlock within a compaction of this thread,
-    ///   invalid_argument for a filter where older commits are kept, and errno of the system;
-    ///   then nothing has changed
+    /// @throws as `write`, errc::would_deadlock within a compaction of this thread, errno of the
+    ///   system, invalid_argument for a filter where older commits are kept; nothing has changed
     bool compact(compaction_hooks const& hooks = {}) {
         bool done = false;
         guarded([&](std::uint64_t& durable_id) {

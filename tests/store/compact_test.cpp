@@ -10,6 +10,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <stdexcept>
@@ -139,6 +141,58 @@ TEMPLATE_TEST_CASE("a compaction that is stopped or thrown out of changes nothin
     CHECK_FALSE(on.place().medium().discard_fresh());
     proving::must_hold(on->read(), model);
     on->update([](auto& txn) { txn.put("goes on", "yes"); });
+}
+
+TEST_CASE("a large file is compacted with helpers, and none of them is left, nor a descriptor") {
+    auto const count_of = [](char const* folder) {
+        return std::distance(std::filesystem::directory_iterator(folder), {});
+    };
+    test_database<in_file> on;
+    content model;
+    auto const write_all = [&](std::uint64_t seed) {
+        for (std::uint64_t i = 0; i < 20'000; ++i) {
+            model[proving::numbered("k", i)] = proving::noise(1000, seed + i);
+        }
+        on->update([&](auto& txn) { txn.load(model); });
+    };
+    write_all(1);
+    on->update([](auto& txn) { txn.erase("a", "z"); });
+    write_all(2);
+    auto const descriptors = count_of("/proc/self/fd");
+    std::thread([] {}).join(); // a sanitizer begins one of its own with the first
+    auto const threads = count_of("/proc/self/task");
+    // A thread that was joined is listed for a moment.
+    auto const threads_are_gone = [&] {
+        auto rounds = 0;
+        while (count_of("/proc/self/task") != threads && ++rounds < 10'000) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }
+        return count_of("/proc/self/task") == threads;
+    };
+    // Behind the first piece, so that a sync may be under way.
+    auto const is_late = [](auto done) { return done > 12'000; };
+    CHECK_FALSE(on->compact({.progress = [&](auto done, auto) { return !is_late(done); }}));
+    CHECK_THROWS_AS(on->compact({.progress = [&](auto done, auto) -> bool {
+        if (is_late(done)) throw 7;
+        return true;
+    }}),
+                    int);
+    CHECK_FALSE(on.place().medium().discard_fresh());
+    CHECK(count_of("/proc/self/fd") == descriptors);
+    CHECK(threads_are_gone());
+    CHECK(on->stats().file_bytes >= std::uint64_t{40} << 20U);
+
+    std::optional before(on->read());
+    CHECK(on->compact());
+    CHECK(on->stats().pinned_bytes > 0);
+    CHECK(proving::content_of(*before) == model);
+    before.reset();
+    CHECK(on->stats().pinned_bytes == 0);
+    CHECK(on->stats().garbage_bytes == 0);
+    on.reopen(); // waits for who lets go of the old file
+    CHECK(count_of("/proc/self/fd") == descriptors);
+    CHECK(threads_are_gone());
+    proving::must_hold(on->read(), model);
 }
 
 TEST_CASE("a compacted tree is dense") {

@@ -81,6 +81,13 @@ concept storage = requires(S& s, S const& c, std::uint64_t n, bytes data, mutabl
     { c.identity() } -> std::same_as<file_identity>;
 };
 
+/// A storage that says it may be synced by a thread beside the one that works on it. One that says
+/// nothing is worked on by one thread: so a simulated machine sees the same calls each time.
+template <typename S>
+concept takes_helpers = storage<S> && requires {
+    requires S::with_helpers;
+};
+
 // clang-format off
 /// One writer at a time, in this process and on this machine, and the live page beside it.
 ///

@@ -21,6 +21,9 @@ namespace coppice::storage {
 /// Bytes at offsets in a file. See the concept `storage` for what each call does.
 class file_storage {
   public:
+    /// See `takes_helpers`.
+    static constexpr bool with_helpers = true;
+
     /// @param file open for what will be asked of it
     /// @param path for messages
     file_storage(posix::descriptor file, std::string path)

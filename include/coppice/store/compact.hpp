@@ -14,6 +14,7 @@
 #include <coppice/storage/concepts.hpp>
 #include <coppice/storage/held_lock.hpp>
 #include <coppice/store/fresh_copy.hpp>
+#include <coppice/store/paced_sync.hpp>
 #include <coppice/store/retention.hpp>
 #include <coppice/store/writer.hpp>
 
@@ -97,13 +98,20 @@ template <storage::medium Medium> class compaction {
         }
     }
 
+    /// The mapping of the file that was copied, where to let go of the last takes long. Null else.
+    [[nodiscard]] std::shared_ptr<std::byte const> old_map() const noexcept {
+        auto const& copied = *copy_->state();
+        auto const is_large =
+            copied.limit_offset() >= old_file<typename Medium::lock_type>::least_bytes;
+        if (!storage::takes_helpers<storage_type> || !is_large) return nullptr;
+        return copied.image().map.data;
+    }
+
   private:
     using storage_type = typename Medium::storage_type;
 
     /// So much more in the old file is little enough to be caught up with under the lock.
     static constexpr std::uint64_t little_bytes = std::uint64_t{1} << 20U;
-    /// While it copies, it does not leave more than this to one sync.
-    static constexpr std::uint64_t sync_every_bytes = std::uint64_t{8} << 20U;
     /// A writer that is faster than this many rounds waits.
     static constexpr unsigned most_rounds = 10;
     static constexpr std::chrono::milliseconds shortest_rest{10};
@@ -148,7 +156,7 @@ template <storage::medium Medium> class compaction {
             auto const go_on = !hooks_.progress || hooks_.progress(std::min(done, all), all);
             if (!go_on) throw compaction_stopped{};
         };
-        std::uint64_t synced_bytes = 0;
+        paced_sync syncs(fresh_);
         auto const copied = [&](std::uint64_t done) {
             report(done);
             hold_writers();
@@ -157,15 +165,13 @@ template <storage::medium Medium> class compaction {
                 report(done);
             }
             // Who commits meanwhile shares the device, and would wait for all of it at once.
-            if (fresh_->size() < synced_bytes + sync_every_bytes) return;
-            fresh_->sync();
-            synced_bytes = fresh_->size();
+            syncs.look();
         };
         auto const first = kept_until(base_, {}).front();
         copy_.emplace(fresh_, header, state_at(base_, first), copy_hooks{hooks_.keep, copied});
         report(all);
         move_to(base_, [&](std::uint64_t) { copied(all); });
-        fresh_->sync();
+        syncs.finish();
         follow(report, all);
         if (held_) return;
         if (auto const session = enter()) session->sync_beside();
@@ -318,7 +324,15 @@ std::optional<std::uint64_t> compact(std::shared_ptr<store<Medium>> const& owner
     auto const lock = owner->medium().compaction_lock();
     storage::held_lock const held(*lock, until);
     if (!held.is_held()) return {};
-    return detail::compaction<Medium>(owner, hooks).run();
+    std::optional<std::uint64_t> kept;
+    std::shared_ptr<std::byte const> old;
+    {
+        detail::compaction<Medium> work(owner, hooks);
+        kept = work.run();
+        if (kept) old = work.old_map();
+    }
+    if (old) owner->old().let_go(std::move(old), owner->lock());
+    return kept;
 }
 
 } // namespace coppice::inline COPPICE_ABI::store

@@ -16,6 +16,7 @@
 #include <coppice/store/courtesy.hpp>
 #include <coppice/store/kept_tenure.hpp>
 #include <coppice/store/last_tenure.hpp>
+#include <coppice/store/old_file.hpp>
 #include <coppice/store/opened_file.hpp>
 #include <coppice/store/postponed.hpp>
 #include <coppice/store/recovery.hpp>
@@ -81,6 +82,8 @@ template <storage::medium Medium> class store {
     [[nodiscard]] auto& last() noexcept { return last_; }
     /// What is kept while commits are deferred.
     [[nodiscard]] kept_tenure<tenure<Medium>>& kept() noexcept { return kept_; }
+    /// What compactions have replaced. REQUIRES: the lock of compactions.
+    [[nodiscard]] old_file<lock_type>& old() noexcept { return old_; }
     /// When others may have the lock.
     [[nodiscard]] courtesy& manners() noexcept { return manners_; }
     /// What opening had to pass over, if anything.
@@ -248,6 +251,7 @@ template <storage::medium Medium> class store {
     published<revision> published_;
     postponed_commits postponed_;
     std::atomic<bool> page_believed_{false};
+    old_file<lock_type> old_;
 };
 
 /// Opens what is at the path, if the options want that.
