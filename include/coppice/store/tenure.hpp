@@ -11,7 +11,6 @@
 
 #include <coppice/assert.hpp>
 #include <coppice/error.hpp>
-#include <coppice/format/live_page.hpp>
 #include <coppice/storage/concepts.hpp>
 #include <coppice/store/deferred.hpp>
 #include <coppice/store/examined.hpp>
@@ -28,7 +27,6 @@
 #include <exception>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <thread>
 #include <utility>
 
@@ -69,6 +67,7 @@ template <storage::medium Medium> class tenure {
         see(owner_->take_postponed());
         return newest_;
     }
+    /// The same, as far as it is a tree.
     [[nodiscard]] revision_ptr const& seen() const noexcept { return newest_; }
     /// The newest state whose bytes are appended.
     [[nodiscard]] revision_ptr const& written() const noexcept { return written_; }
@@ -95,8 +94,8 @@ template <storage::medium Medium> class tenure {
     /// Bytes below an offset stay as they are though no commit names them, since somebody reads
     /// them: the slot says so to all who append or trim later. @throws as `settle`
     void keep_bytes_below(std::uint64_t end_offset);
-    /// Takes note of a state whose bytes were appended. The next transaction begins from it. It has
-    /// all that was deferred.
+    /// Takes note of a state whose bytes were appended, which has all that was deferred. The next
+    /// transaction begins from it.
     void append(revision_ptr const& state, durability how);
     /// Settles what is appended, so that what stays in memory can be shown after it: while the
     /// result lives. @throws as `settle`
@@ -112,8 +111,7 @@ template <storage::medium Medium> class tenure {
         newest_ = std::move(state);
         deferred_.see(newest_);
     }
-    /// Makes everything that is appended durable. One sync, or none where there is nothing to do.
-    /// REQUIRES: nothing is deferred.
+    /// Makes all that is appended durable, by one sync or none. REQUIRES: nothing is deferred.
     void sync();
     /// Shows a fresh file that stands at the path now instead of the old one. REQUIRES: `sync`.
     void adopt(file_type fresh, superblock const& slot, revision_ptr const& state);
