@@ -80,12 +80,19 @@ template <node_source Source, node_sink Sink> class builder {
 
     /// Adds a whole subtree whose root is a node of `level` and whose keys are not below `low`.
     void add_subtree(unsigned level, subtree const& whole, std::string_view low) {
+        if (!settle(level)) return open(level, whole, low);
+        push(level + 1, low, whole);
+    }
+
+    /// Makes nodes of what is pending at `level` and below.
+    /// @return false: some of it is too small for that, and waits for what comes next
+    [[nodiscard]] bool settle(unsigned level) {
         for (unsigned l = 0; l <= level; ++l) {
             if (empty(l)) continue;
-            if (too_small(l)) return open(level, whole, low);
+            if (too_small(l)) return false;
             close(l);
         }
-        push(level + 1, low, whole);
+        return true;
     }
 
     /// Ends the tree.
