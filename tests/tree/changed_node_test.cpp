@@ -11,10 +11,13 @@
 #include <coppice/tree/relocate.hpp>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace tree = coppice::tree;
@@ -88,6 +91,11 @@ class edited_tree {
         source_.file = sink_.file;
         restart();
         must_be_sound();
+    }
+
+    /// Where it is, and its root. REQUIRES: `flush` was called.
+    [[nodiscard]] std::pair<grove::image_source const&, tree::subtree> in_file() const {
+        return {source_, now_.root};
     }
 
     void must_be_sound() const {
@@ -180,6 +188,48 @@ TEST_CASE("many edits at a time make the same bytes whether or not the short way
         }
         at.flush();
     }
+}
+
+TEST_CASE("a leaf with several changes is made of them alone") {
+    edited_tree at({});
+    grove::changes first;
+    for (std::uint32_t i = 0; i < 20; ++i) first[grove::numbered(i)] = std::string(100, 'v');
+    at.apply(first);
+    at.flush();
+    auto const& [source, root] = at.in_file();
+    tree::arena memory;
+    tree::leaf_changes_so_far changes;
+    changes.begin(tree::open_leaf(source, root.pair()));
+    coppice::format::stored_value const value{"value", false};
+    auto const inserted = grove::numbered(3) + "a";
+    auto const replaced = grove::numbered(5);
+    auto const erased = grove::numbered(7);
+    changes.edit(inserted, &value);
+    changes.edit(replaced, &value);
+    changes.edit(erased, nullptr);
+    auto const made = changes.finish(source, memory, {}, root, true, false);
+    REQUIRE(made);
+    CHECK(made->node == root.node); // what is new is a patch
+    CHECK(made->entries == 20);
+    CHECK(made->bytes == made->pair().size_bytes());
+    auto const leaf = tree::open_leaf(source, made->pair());
+    CHECK(leaf.patch().count() == 3);
+    CHECK(leaf.find(inserted)->raw == "value");
+    CHECK(leaf.find(replaced)->raw == "value");
+    CHECK_FALSE(leaf.find(erased));
+    // What is too small, or too large, may have to be merged or cut.
+    changes.begin(leaf);
+    for (auto at_key = first.find(grove::numbered(8)); at_key != first.end(); ++at_key) {
+        changes.edit(at_key->first, nullptr);
+    }
+    CHECK_FALSE(changes.finish(source, memory, {}, *made, false, false));
+    auto const large = std::string(1000, 'v');
+    coppice::format::stored_value const large_value{large, false};
+    changes.begin(leaf);
+    for (auto at_key = first.find(grove::numbered(8)); at_key != first.end(); ++at_key) {
+        changes.edit(at_key->first, &large_value);
+    }
+    CHECK_FALSE(changes.finish(source, memory, {}, *made, true, false));
 }
 
 TEST_CASE("leaves that become large and wide take the long way, and come back") {

@@ -102,6 +102,7 @@ class leaf_changes_so_far {
     void begin(leaf_node const& leaf) {
         leaf_ = leaf;
         changes_.clear();
+        if (leaf.is_patched()) changes_.reserve(leaf.patch().count() + 1);
         next_ = 0;
         entries_ = leaf.count();
         new_bytes_ = gone_bytes_ = come_bytes_ = 0;
@@ -195,6 +196,7 @@ class leaf_changes_so_far {
     template <node_sink Sink>
     [[nodiscard]] std::optional<node_pair> folded(Sink& sink, std::size_t limit_bytes) {
         items_.clear();
+        items_.reserve(entries_);
         format::leaf_measure measure;
         auto const add = [&](std::string_view key, format::stored_value const& value) {
             if (!items_.empty()) detail::check_order(items_.back().key, key);
