@@ -2,7 +2,8 @@
 #pragma once
 // coppice/tree/apply.hpp: a tree and sorted edits -> a tree.
 // Owns: the walk over the old tree beside the edits. A subtree that no edit touches goes into the
-//   builder whole; a touched leaf goes in as its entries merged with the edits.
+//   builder whole; a touched node that stays one node goes in as such, made from its changes alone
+//   (changed_node.hpp); any other leaf goes in as its entries merged with the edits.
 // Invariant: the old tree is not changed; the new one shares with it all that no edit touched.
 //   The recursion is as deep as the tree is high.
 

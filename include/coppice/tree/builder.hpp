@@ -2,9 +2,10 @@
 #pragma once
 // coppice/tree/builder.hpp: sorted entries and whole untouched subtrees in, a tree out.
 // Owns: when a node is cut, when neighbours are merged, how a tree grows and collapses: one rule.
-//   What is pending at a level is cut when a whole subtree follows, or at the end; a subtree goes
-//   in whole only if what is pending before it is big enough to be a node, else it is opened and
-//   fills it up; at the right edge the last finished neighbour is opened instead.
+//   What is pending at a level is cut when a whole subtree follows, where `settle` asks for it, or
+//   at the end; a subtree goes in whole only if what is pending before it is big enough to be a
+//   node, else it is opened and fills it up; at the right edge the last finished neighbour is
+//   opened instead.
 // Invariant: every inner node that is written has two children or more; all levels are complete.
 
 #include <coppice/assert.hpp>
