@@ -151,7 +151,9 @@ TEST_CASE("a node that differs in one child is as if it were written anew") {
             block expected(format::inner_node_bytes(changed));
             format::write_inner(3, changed, expected.writable());
             block made(expected.size());
-            format::write_inner_with(format::inner_view(before.data()), i, child, made.writable());
+            format::changed_child const other{i, child};
+            format::write_inner_with(format::inner_view(before.data()), {&other, 1},
+                                     made.writable());
             REQUIRE(std::equal(made.all().begin(), made.all().end(), expected.all().begin()));
         }
     }

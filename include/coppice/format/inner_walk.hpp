@@ -24,6 +24,8 @@ class inner_walk {
         take_base();
     }
 
+    /// The node whose children these are.
+    [[nodiscard]] inner_node const& node() const noexcept { return node_; }
     [[nodiscard]] bool done() const noexcept { return index_ == node_.count(); }
     /// The number of the child, as `inner_node` counts them.
     [[nodiscard]] std::size_t index() const noexcept { return index_; }

@@ -232,24 +232,32 @@ inline void write_inner(unsigned level, std::span<inner_item const> items,
     image.put_padding(at);
 }
 
-/// Writes an inner node that differs from another one in one child.
-/// REQUIRES: the other child `i` had a patch if and only if the new one has; `to` of its size.
-inline void write_inner_with(inner_view const& like, std::size_t i, subtree const& child,
+/// A child that takes the place of another one.
+struct changed_child {
+    std::size_t index = 0;
+    subtree child;
+};
+
+/// Writes an inner node that differs from another one in some children.
+/// REQUIRES: the others had a patch if and only if the new ones have; `to` of its size.
+inline void write_inner_with(inner_view const& like, std::span<changed_child const> children,
                              mutable_bytes to) noexcept {
-    COPPICE_ASSERT(i < like.count() && like.patch(i).is_null() == child.patch.is_null());
     COPPICE_ASSERT(to.size() == load_node_header(like.bytes()).size_bytes);
     std::memcpy(to.data(), like.bytes(), to.size());
     auto const put = [&](std::size_t refs, std::size_t count, std::size_t at, node_ref node) {
         store(to.data() + refs + 8 * at, node.hot);
         store(to.data() + refs + 8 * (count + at), node.checksum);
     };
-    put(like.refs_begin(), like.count(), i, child.node);
-    if (!child.patch.is_null()) {
-        put(like.patch_refs_begin(), like.patched(), like.patch_slot(i), child.patch);
-    }
     auto* const totals = to.data() + like.totals_begin();
-    store_u48(totals + u48_bytes * i, child.entries);
-    store_u48(totals + u48_bytes * (like.count() + i), child.bytes);
+    for (auto const& [i, child] : children) {
+        COPPICE_ASSERT(i < like.count() && like.patch(i).is_null() == child.patch.is_null());
+        put(like.refs_begin(), like.count(), i, child.node);
+        if (!child.patch.is_null()) {
+            put(like.patch_refs_begin(), like.patched(), like.patch_slot(i), child.patch);
+        }
+        store_u48(totals + u48_bytes * i, child.entries);
+        store_u48(totals + u48_bytes * (like.count() + i), child.bytes);
+    }
 }
 
 } // namespace coppice::inline COPPICE_ABI::format

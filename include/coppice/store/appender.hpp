@@ -18,10 +18,52 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <new>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace coppice::inline COPPICE_ABI::store {
+
+namespace detail {
+
+/// Bytes that grow at their end. What is added is not set to anything, unlike in a vector: all of
+/// it is written anyway. Where there is much of it, growing moves pages and copies nothing.
+class growing_bytes {
+  public:
+    [[nodiscard]] std::byte* data() const noexcept { return begin_.get(); }
+    [[nodiscard]] std::size_t size() const noexcept { return size_bytes_; }
+    [[nodiscard]] bool empty() const noexcept { return size_bytes_ == 0; }
+    void clear() noexcept { size_bytes_ = 0; }
+
+    /// Adds bytes without a meaning. @throws std::bad_alloc, and nothing is changed
+    [[nodiscard]] mutable_bytes add(std::size_t more_bytes) {
+        if (more_bytes > capacity_bytes_ - size_bytes_) grow(size_bytes_ + more_bytes);
+        return {data() + std::exchange(size_bytes_, size_bytes_ + more_bytes), more_bytes};
+    }
+
+  private:
+    struct freer {
+        void operator()(std::byte* memory) const noexcept { std::free(memory); }
+    };
+
+    void grow(std::size_t at_least_bytes) {
+        auto const wanted = std::max(at_least_bytes, 2 * capacity_bytes_);
+        auto* const grown = static_cast<std::byte*>(std::realloc(begin_.get(), wanted));
+        if (grown == nullptr) throw std::bad_alloc();
+        static_cast<void>(begin_.release()); // realloc has freed it, or it is the same
+        begin_.reset(grown);
+        capacity_bytes_ = wanted;
+    }
+
+    std::unique_ptr<std::byte, freer> begin_;
+    std::size_t size_bytes_ = 0;
+    std::size_t capacity_bytes_ = 0;
+};
+
+} // namespace detail
 
 /// Appends to a storage through a buffer.
 template <storage::storage Storage> class appender {
@@ -39,7 +81,7 @@ template <storage::storage Storage> class appender {
     /// Was anything written to the file before the commit?
     [[nodiscard]] bool spilled() const noexcept { return flushed_end_ != begin_offset_; }
     /// What is not yet in the file.
-    [[nodiscard]] bytes buffered() const noexcept { return buffer_; }
+    [[nodiscard]] bytes buffered() const noexcept { return {buffer_.data(), buffer_.size()}; }
 
     /// From now on full buffers go to the file early: for transactions that may be larger than
     /// memory.
@@ -66,7 +108,8 @@ template <storage::storage Storage> class appender {
     /// Adds bytes and zeros up to a multiple of 8.
     void append(bytes data) {
         auto const to = grow(static_cast<std::size_t>(align8(data.size())));
-        std::copy(data.begin(), data.end(), to.begin());
+        auto const behind = std::copy(data.begin(), data.end(), to.begin());
+        std::fill(behind, to.end(), std::byte{0});
     }
 
     /// Sets a place aside in the file, to be written by `write_reserved` before the commit.
@@ -82,7 +125,7 @@ template <storage::storage Storage> class appender {
     /// Writes out what is buffered. @throws error io_failed; calling again tries again
     void flush() {
         if (buffer_.empty()) return;
-        storage_->write(flushed_end_, buffer_);
+        storage_->write(flushed_end_, buffered());
         flushed_end_ += buffer_.size();
         buffer_.clear();
     }
@@ -114,9 +157,7 @@ template <storage::storage Storage> class appender {
 
     [[nodiscard]] mutable_bytes grow(std::size_t size_bytes) {
         check_limit(size_bytes);
-        auto const at = buffer_.size();
-        buffer_.resize(at + size_bytes);
-        return mutable_bytes{buffer_}.subspan(at);
+        return buffer_.add(size_bytes);
     }
 
     [[nodiscard]] format::extent_ref add_large_extent(std::string_view value) {
@@ -146,7 +187,7 @@ template <storage::storage Storage> class appender {
     std::uint64_t begin_offset_;
     std::uint64_t flushed_end_;
     bool spill_ = false;
-    std::vector<std::byte> buffer_;
+    detail::growing_bytes buffer_;
 };
 
 } // namespace coppice::inline COPPICE_ABI::store

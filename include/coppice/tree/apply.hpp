@@ -2,11 +2,14 @@
 #pragma once
 // coppice/tree/apply.hpp: a tree and sorted edits -> a tree.
 // Owns: the walk over the old tree beside the edits. A subtree that no edit touches goes into the
-//   builder whole; a touched leaf goes in as its entries merged with the edits.
+//   builder whole; a touched node that stays one node goes in as such, made from its changes alone
+//   (changed_node.hpp); any other leaf goes in as its entries merged with the edits.
 // Invariant: the old tree is not changed; the new one shares with it all that no edit touched.
 //   The recursion is as deep as the tree is high.
 
+#include <coppice/format/inner_walk.hpp>
 #include <coppice/tree/builder.hpp>
+#include <coppice/tree/changed_node.hpp>
 #include <coppice/tree/open_node.hpp>
 #include <coppice/tree/tree.hpp>
 
@@ -14,8 +17,11 @@
 #include <concepts>
 #include <cstddef>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace coppice::inline COPPICE_ABI::tree {
 
@@ -29,6 +35,10 @@ concept edit_source = requires(E& edits, E const& current) {
     {edits.next()};
 };
 
+/// Edits whose keys and values stay good beyond `next()`: a copy of the walk can go back to them.
+template <typename E>
+concept lasting_edit_source = edit_source<E> && std::copyable<E>;
+
 namespace detail {
 
 /// The upper bound of a range of keys; null is none.
@@ -37,7 +47,11 @@ using upper_bound = std::string_view const*;
 template <node_source Source, node_sink Sink, edit_source Edits> class apply_walk {
   public:
     apply_walk(Source const& source, Sink& sink, node_sizes const& sizes, Edits& edits)
-        : source_(source), builder_(source, sink, sizes), sizes_(sizes), edits_(edits) {}
+        : source_(source),
+          sink_(sink),
+          builder_(source, sink, sizes),
+          sizes_(sizes),
+          edits_(edits) {}
 
     [[nodiscard]] tree_ref run(tree_ref const& tree) {
         if (tree.height != 0) walk(tree.height - 1U, tree.root, {}, nullptr);
@@ -50,19 +64,44 @@ template <node_source Source, node_sink Sink, edit_source Edits> class apply_wal
         return !edits_.done() && (high == nullptr || edits_.key() < *high);
     }
 
+    /// An inner node on the way down whose children before `next` are known. The builder gets them
+    /// only where it must: where something below is cut or merged.
+    struct step {
+        step* above;
+        unsigned level;
+        subtree const& node;
+        std::string_view low;
+        format::inner_walk at; ///< the first child that the builder did not get
+        std::size_t next = 0;
+        std::vector<changed_child> changed{};
+        bool given = false; ///< has the builder what is before `next`?
+    };
+
     void walk(unsigned level, subtree const& node, std::string_view low, upper_bound high) {
         if (!edit_below(high)) return builder_.add_subtree(level, node, low);
+        // With patches each node is its own, or too small; else neighbours are filled up together.
+        if (sizes_.patches && builder_.settle(level)) {
+            if constexpr (lasting_edit_source<Edits>) {
+                auto const made = replaced(level, node, low, high, nullptr);
+                if (made) builder_.add_subtree(level, *made, low);
+                return;
+            }
+        }
         if (level == 0) return merge(node, low, high);
-        auto const inner = open_inner(source_, node.pair(), level);
+        format::inner_walk at(open_inner(source_, node.pair(), level));
         builder_.replaces(level, node, low);
+        walk_children(at, level, low, high);
+    }
+
+    /// Walks an inner node from some child on.
+    void walk_children(format::inner_walk& at, unsigned level, std::string_view low,
+                       upper_bound high) {
         std::string low_buffer;
         std::string high_buffer;
-        for (format::inner_walk at(inner); !at.done();) {
+        while (!at.done()) {
+            auto const& inner = at.node();
             auto const touched = edit_below(high) ? inner.child_for(edits_.key()) : inner.count();
-            for (; at.index() < touched; at.next()) {
-                auto const untouched_low = at.index() == 0 ? low : at.low(low_buffer);
-                builder_.add_subtree(level - 1, at.child(), untouched_low);
-            }
+            add_children(at, touched, level, low, {});
             if (at.done()) return;
             auto const child = at.child();
             auto const child_low = at.index() == 0 ? low : at.low(low_buffer);
@@ -71,6 +110,85 @@ template <node_source Source, node_sink Sink, edit_source Edits> class apply_wal
             auto const child_high = at.low(high_buffer);
             walk(level - 1, child, child_low, &child_high);
         }
+    }
+
+    /// Gives the builder the children of an inner node before `end`.
+    void add_children(format::inner_walk& at, std::size_t end, unsigned level, std::string_view low,
+                      std::span<changed_child const> changed) {
+        std::string buffer;
+        auto next = changed.begin();
+        for (; at.index() < end; at.next()) {
+            auto const is_changed = next != changed.end() && next->index == at.index();
+            builder_.add_subtree(level - 1, is_changed ? next->child : at.child(),
+                                 at.index() == 0 ? low : at.low(buffer));
+            if (is_changed) ++next;
+        }
+    }
+
+    /// Gives the builder what is before the place where the walk is.
+    void give(step* to) {
+        if (to == nullptr || to->given) return;
+        give(to->above);
+        to->given = true;
+        builder_.replaces(to->level, to->node, to->low);
+        add_children(to->at, to->next, to->level, to->low, to->changed);
+    }
+
+    /// The node after the edits below `high`; nothing where the builder got its parts, and all that
+    /// is before it. REQUIRES: nothing is pending at its level and below.
+    [[nodiscard]] std::optional<subtree> replaced(unsigned level, subtree const& node,
+                                                  std::string_view low, upper_bound high,
+                                                  step* above) {
+        if (level > 0) return replaced_inner(level, node, low, high, above);
+        auto const leaf = open_leaf(source_, node.pair());
+        auto const appends = high == nullptr && edits_.key() > leaf.key(leaf.count() - 1);
+        auto const first = edits_;
+        leaf_.begin(leaf);
+        for (; edit_below(high) && leaf_.new_bytes() < 2 * sizes_.leaf_bytes; edits_.next()) {
+            leaf_.edit(edits_.key(), edits_.value());
+        }
+        auto made = edit_below(high)
+                        ? std::nullopt
+                        : leaf_.finish(source_, sink_, sizes_, node, high == nullptr, appends);
+        if (made) {
+            if (appends) builder_.append_only();
+            return made;
+        }
+        edits_ = first;
+        give(above);
+        merge(node, low, high);
+        return {};
+    }
+
+    [[nodiscard]] std::optional<subtree> replaced_inner(unsigned level, subtree const& node,
+                                                        std::string_view low, upper_bound high,
+                                                        step* above) {
+        auto const inner = open_inner(source_, node.pair(), level);
+        step here{above, level, node, low, format::inner_walk(inner)};
+        for (std::size_t next = 0; next < inner.count() && edit_below(high); ++next) {
+            next = std::max(next, inner.child_for(edits_.key()));
+            auto const is_last = next + 1 == inner.count();
+            auto const child_high = is_last ? std::string() : inner.separator(next);
+            std::string_view const bound = child_high;
+            if (!is_last && !edit_below(&bound)) continue; // only where separators do not ascend
+            auto const child_low = next == 0 ? std::string(low) : inner.separator(next - 1);
+            here.next = next;
+            auto const made =
+                replaced(level - 1, inner.child(next), child_low, is_last ? high : &bound, &here);
+            if (made) {
+                here.changed.push_back({next, *made});
+                continue;
+            }
+            here.at.next();
+            walk_children(here.at, level, low, high);
+            return {};
+        }
+        auto const made = changed_inner(source_, sink_, sizes_, level, node, inner,
+                                        std::span(std::as_const(here.changed)), high == nullptr);
+        if (made) return made;
+        here.next = inner.count();
+        give(&here);
+        return {};
     }
 
     void merge(subtree const& node, std::string_view low, upper_bound high) {
@@ -118,9 +236,11 @@ template <node_source Source, node_sink Sink, edit_source Edits> class apply_wal
     }
 
     Source const& source_;
+    Sink& sink_;
     builder<Source, Sink> builder_;
     node_sizes sizes_;
     Edits& edits_;
+    leaf_changes_so_far leaf_;
 };
 
 template <node_source Source, node_sink Sink> class erase_walk {

@@ -2,9 +2,10 @@
 #pragma once
 // coppice/tree/builder.hpp: sorted entries and whole untouched subtrees in, a tree out.
 // Owns: when a node is cut, when neighbours are merged, how a tree grows and collapses: one rule.
-//   What is pending at a level is cut when a whole subtree follows, or at the end; a subtree goes
-//   in whole only if what is pending before it is big enough to be a node, else it is opened and
-//   fills it up; at the right edge the last finished neighbour is opened instead.
+//   What is pending at a level is cut when a whole subtree follows, where `settle` asks for it, or
+//   at the end; a subtree goes in whole only if what is pending before it is big enough to be a
+//   node, else it is opened and fills it up; at the right edge the last finished neighbour is
+//   opened instead.
 // Invariant: every inner node that is written has two children or more; all levels are complete.
 
 #include <coppice/assert.hpp>
@@ -80,12 +81,19 @@ template <node_source Source, node_sink Sink> class builder {
 
     /// Adds a whole subtree whose root is a node of `level` and whose keys are not below `low`.
     void add_subtree(unsigned level, subtree const& whole, std::string_view low) {
+        if (!settle(level)) return open(level, whole, low);
+        push(level + 1, low, whole);
+    }
+
+    /// Makes nodes of what is pending at `level` and below.
+    /// @return false: some of it is too small for that, and waits for what comes next
+    [[nodiscard]] bool settle(unsigned level) {
         for (unsigned l = 0; l <= level; ++l) {
             if (empty(l)) continue;
-            if (too_small(l)) return open(level, whole, low);
+            if (too_small(l)) return false;
             close(l);
         }
-        push(level + 1, low, whole);
+        return true;
     }
 
     /// Ends the tree.

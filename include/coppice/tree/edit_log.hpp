@@ -59,7 +59,8 @@ class edit_log {
         edits_.erase(edits_.begin(), first);
     }
 
-    /// Walks the edits. REQUIRES: `sort` was called since the last `take`. Models `edit_source`.
+    /// Walks the edits. REQUIRES: `sort` was called since the last `take`. Models
+    /// `lasting_edit_source`.
     class walk {
       public:
         explicit walk(edit_log const& log) noexcept
@@ -91,6 +92,6 @@ class edit_log {
     std::vector<edit> edits_;
 };
 
-static_assert(edit_source<edit_log::walk>);
+static_assert(lasting_edit_source<edit_log::walk>);
 
 } // namespace coppice::inline COPPICE_ABI::tree

@@ -44,7 +44,7 @@ class edit_map {
     /// Forgets the edit of a key.
     void forget(std::string_view key) { edits_.erase(key); }
 
-    /// Walks the edits in order. Models `edit_source`.
+    /// Walks the edits in order. Models `lasting_edit_source`.
     class walk {
       public:
         explicit walk(edit_map const& edits) noexcept
@@ -67,6 +67,6 @@ class edit_map {
     std::map<std::string_view, std::optional<format::stored_value>> edits_;
 };
 
-static_assert(edit_source<edit_map::walk>);
+static_assert(lasting_edit_source<edit_map::walk>);
 
 } // namespace coppice::inline COPPICE_ABI::tree

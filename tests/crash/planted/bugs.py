@@ -231,13 +231,16 @@ CODE = [
          "leaf_.node_bytes() < leaf_limit_ / 2"),
         ("tree/builder.hpp", "return add_entries(leaf, 0, leaf.count());",
          "return add_entries(leaf, 0, 1);")),
-    bug("short_way_drops", "the short way of one entry drops the one that it comes before",
-        ("tree/put_one.hpp", "if (i != place || !found) add(", "if (i != place) add(")),
+    bug("short_way_drops", "the short way drops the entry that a new one comes before",
+        ("tree/changed_node.hpp", "at += change.replaces ? 1U : 0U;", "++at;")),
     bug("edit_skipped", "an edit of the last key of a leaf is not made",
         ("tree/apply.hpp", "            add_edit();\n        }\n        builder_.add_entries(",
          "            if (found && next == leaf.count()) {\n"
          "                edits_.next();\n            } else {\n"
-         "                add_edit();\n            }\n        }\n        builder_.add_entries(")),
+         "                add_edit();\n            }\n        }\n        builder_.add_entries("),
+        ("tree/apply.hpp", "            leaf_.edit(edits_.key(), edits_.value());\n",
+         "            if (edits_.key() != leaf.key(leaf.count() - 1)) {\n"
+         "                leaf_.edit(edits_.key(), edits_.value());\n            }\n")),
     bug("group_begins_behind", "a transaction begins from what is settled, not what is appended",
         (S + "writer.hpp", "base_ = tenure_->newest();", "base_ = owner_->shown();")),
     bug("group_acknowledged_early", "a commit is durable when a slot names it",
@@ -281,7 +284,8 @@ DEFERRED = [
 PATCHES = [
     bug("patched_value_unnoticed", "a patch leaves out a value that is as long as the old one",
         ("tree/patcher.hpp", "base.value(at).raw == item->value.raw &&",
-         "base.value(at).raw.size() == item->value.raw.size() &&")),
+         "base.value(at).raw.size() == item->value.raw.size() &&"),
+        ("tree/changed_node.hpp", "a.raw == b.raw &&", "a.raw.size() == b.raw.size() &&")),
     bug("patched_erase_ignored", "an entry that a patch erases is met by who walks over the leaf",
         ("format/leaf_patch.hpp", "        if (change.erased(k)) continue;\n", "")),
     bug("patched_root_forgotten", "a record does not name the patch of the root",
