@@ -60,6 +60,9 @@ template <node_source Source, node_sink Sink, edit_source Edits> class apply_wal
     }
 
   private:
+    /// Higher trees have more than 10^9 leaves, or are forged: the short way takes more stack.
+    static constexpr unsigned most_levels = 6;
+
     [[nodiscard]] bool edit_below(upper_bound high) const {
         return !edits_.done() && (high == nullptr || edits_.key() < *high);
     }
@@ -77,25 +80,21 @@ template <node_source Source, node_sink Sink, edit_source Edits> class apply_wal
         bool given = false; ///< has the builder what is before `next`?
     };
 
-    void walk(unsigned level, subtree const& node, std::string_view low, upper_bound high) {
-        if (!edit_below(high)) return builder_.add_subtree(level, node, low);
-        // With patches each node is its own, or too small; else neighbours are filled up together.
-        if (sizes_.patches && builder_.settle(level)) {
-            if constexpr (lasting_edit_source<Edits>) {
-                auto const made = replaced(level, node, low, high, nullptr);
-                if (made) builder_.add_subtree(level, *made, low);
-                return;
-            }
+    /// Feeds the builder. @param resumed the walk over an inner node that is there already, if so
+    void walk(unsigned level, subtree const& node, std::string_view low, upper_bound high,
+              format::inner_walk* resumed = nullptr) {
+        if (resumed == nullptr) {
+            if (!edit_below(high)) return builder_.add_subtree(level, node, low);
+            if (is_replaced(level, node, low, high)) return;
+            if (level == 0) return merge(node, low, high);
         }
-        if (level == 0) return merge(node, low, high);
-        format::inner_walk at(open_inner(source_, node.pair(), level));
-        builder_.replaces(level, node, low);
-        walk_children(at, level, low, high);
-    }
-
-    /// Walks an inner node from some child on.
-    void walk_children(format::inner_walk& at, unsigned level, std::string_view low,
-                       upper_bound high) {
+        // One frame for each level, and a small one: a forged tree may have 40 of them.
+        std::optional<format::inner_walk> own;
+        if (resumed == nullptr) {
+            own.emplace(open_inner(source_, node.pair(), level));
+            builder_.replaces(level, node, low);
+        }
+        auto& at = resumed == nullptr ? *own : *resumed;
         std::string low_buffer;
         std::string high_buffer;
         while (!at.done()) {
@@ -109,6 +108,20 @@ template <node_source Source, node_sink Sink, edit_source Edits> class apply_wal
             if (at.done()) return walk(level - 1, child, child_low, high);
             auto const child_high = at.low(high_buffer);
             walk(level - 1, child, child_low, &child_high);
+        }
+    }
+
+    /// Tries the short way. With patches each node is its own, or too small; else neighbours are
+    /// filled up together. @return has the builder all of the node with its edits?
+    [[nodiscard]] bool is_replaced(unsigned level, subtree const& node, std::string_view low,
+                                   upper_bound high) {
+        if constexpr (lasting_edit_source<Edits>) {
+            if (!sizes_.patches || level > most_levels || !builder_.settle(level)) return false;
+            auto const made = replaced(level, node, low, high, nullptr);
+            if (made) builder_.add_subtree(level, *made, low);
+            return true;
+        } else {
+            return false;
         }
     }
 
@@ -180,7 +193,7 @@ template <node_source Source, node_sink Sink, edit_source Edits> class apply_wal
                 continue;
             }
             here.at.next();
-            walk_children(here.at, level, low, high);
+            walk(level, node, low, high, &here.at);
             return {};
         }
         auto const made = changed_inner(source_, sink_, sizes_, level, node, inner,

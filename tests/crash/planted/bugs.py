@@ -184,9 +184,9 @@ CODE = [
     bug("sync_tells_nobody", "sync() does not tell readers",
         (S + "tenure.hpp", "    slots_.show(store_type::visible_of(*newest_));\n", "")),
     bug("trim_too_much", "closing cuts off the last transaction",
-        (S + "tenure.hpp", "if (file_.storage->size() > end_offset) "
-         "file_.storage->truncate(end_offset);",
-         "if (file_.storage->size() > end_offset - 8) file_.storage->truncate(end_offset - 8);")),
+        (S + "slot_keeper.hpp", "if (storage_->size() > end_offset) "
+         "storage_->truncate(end_offset);",
+         "if (storage_->size() > end_offset - 8) storage_->truncate(end_offset - 8);")),
     bug("extent_skipped", "compaction leaves a value where it was",
         (S + "fresh_copy.hpp", "to_.add_extent(from_.value(stored)).encode(reference_.data());",
          "stored.extent().encode(reference_.data());")),
@@ -242,7 +242,7 @@ CODE = [
          "            if (edits_.key() != leaf.key(leaf.count() - 1)) {\n"
          "                leaf_.edit(edits_.key(), edits_.value());\n            }\n")),
     bug("group_begins_behind", "a transaction begins from what is settled, not what is appended",
-        (S + "writer.hpp", "base_ = tenure_->newest();", "base_ = owner_->shown();")),
+        (S + "writer.hpp", "base_ = within().newest();", "base_ = owner_->shown();")),
     bug("group_acknowledged_early", "a commit is durable when a slot names it",
         (S + "tenure.hpp", "shown_id_ : slots_.durable().commit_id",
          "shown_id_ : slots_.newest().commit_id")),
@@ -260,9 +260,7 @@ DEFERRED = [
     bug("deferred_not_synced", "sync() leaves out what is deferred",
         (S + "writer.hpp", "        append_deferred(durability::sync);\n        within().sync();",
          "        within().sync();"),
-        (S + "tenure.hpp", "    COPPICE_ASSERT(deferred_.empty());\n", ""),
-        (S + "tenure.hpp", "settle(guard, newest_->record().commit_id, durability::sync);",
-         "settle(guard, written_->record().commit_id, durability::sync);")),
+        (S + "tenure.hpp", "    COPPICE_ASSERT(deferred_.empty());\n", "")),
     bug("deferred_older_tree", "a flush writes an older tree",
         (S + "writer.hpp", "    base_ = append_transaction(newest->record(), how);",
          "    auto record = newest->record();\n    record.user = tenure_->written()->user();\n"
@@ -271,14 +269,22 @@ DEFERRED = [
         (S + "writer.hpp", "    kept.keep(tenure_, interval.count() == 0 ? "
          "std::this_thread::get_id() : std::thread::id());\n", "")),
     bug("deferred_id_twice", "two deferred commits have one id",
-        (S + "tenure.hpp", "    last_id_ = state->record().commit_id;\n"
-         "    owner_->show_deferred(state);", "    owner_->show_deferred(state);")),
+        (S + "tenure.hpp", "return ++last_id_;", "return last_id_ + 1;")),
     bug("deferred_begins_behind", "a transaction begins from what is written, not what is deferred",
-        (S + "writer.hpp", "base_ = tenure_->newest();", "base_ = tenure_->written();")),
+        (S + "writer.hpp", "base_ = within().newest();", "base_ = tenure_->written();")),
     bug("deferred_twice", "what a commit has taken along is flushed once more",
         (S + "tenure.hpp", "    deferred_.clear();\n", "")),
     bug("deferred_lost_in_closing", "closing a handle does not write what is deferred",
         (S + "writer.hpp", "        session->flush();\n        may_lose = false;\n", "")),
+    bug("postponed_over_nothing", "edits behind a look lie over the state before it",
+        (S + "postponed.hpp", "auto below = seen ? seen : newest;", "auto below = newest;")),
+    bug("postponed_left_out", "what nobody has looked at is not flushed",
+        (S + "tenure.hpp", "        see(owner_->take_postponed());\n", "")),
+    bug("postponed_older_wins", "of two postponed edits of a key the first one stands",
+        ("tree/edit_log.hpp", "std::unique(edits_.rbegin(), edits_.rend(), is_followed).base();",
+         "edits_.begin();\n"
+         "        edits_.erase(std::unique(edits_.begin(), edits_.end(), is_followed), "
+         "edits_.end());")),
 ]
 
 PATCHES = [

@@ -72,7 +72,11 @@ def catch(bug):
 
 
 def main():
-    names = [name for name in sys.argv[1:] if not name.startswith("--")]
+    names = [name for name in sys.argv[1:] if name != "--check"]
+    unknown = set(names) - {bug["name"] for bug in bugs.ALL}
+    if unknown:
+        print(f"no such bug: {', '.join(sorted(unknown))}\n{__doc__}", file=sys.stderr)
+        return 2
     chosen = [bug for bug in bugs.ALL if not names or bug["name"] in names]
     if "--check" in sys.argv:
         print(f"{len(chosen)} bugs can be planted" if check(chosen) else "the table is out of date")
