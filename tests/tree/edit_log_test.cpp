@@ -17,10 +17,10 @@ using namespace coppice;
 using tree::edit_log;
 using tree::edit_map;
 
-using expected = std::map<std::string, std::optional<std::string>>;
+using final_edits = std::map<std::string, std::optional<std::string>>;
 
-expected entries_of(edit_log const& log) {
-    expected result;
+final_edits entries_of(edit_log const& log) {
+    final_edits result;
     std::string last;
     for (edit_log::walk at(log); !at.done(); at.next()) {
         CHECK((result.empty() || std::string(at.key()) > last));
@@ -52,7 +52,7 @@ TEST_CASE("of the edits of a key the last one stands, also an erasure") {
     CHECK(log.held_bytes() >= 5 * sizeof(std::string_view));
     log.sort();
     CHECK(log.size() == 3);
-    CHECK(entries_of(log) == expected{{"a", "1"}, {"b", std::nullopt}, {"c", "2"}});
+    CHECK(entries_of(log) == final_edits{{"a", "1"}, {"b", std::nullopt}, {"c", "2"}});
     edit_log::walk at(log);
     at.next();
     at.next();
@@ -94,7 +94,7 @@ TEST_CASE("a log is what a map of all edits is, however often it is sorted in be
     rc::prop("edits of many maps", [] {
         tree::arena memory;
         edit_log log;
-        expected wanted;
+        final_edits wanted;
         for (auto rounds = *rc::gen::inRange(1, 6); rounds > 0; --rounds) {
             edit_map some;
             auto const keys = *rc::gen::container<std::vector<std::string>>(
