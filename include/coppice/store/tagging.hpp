@@ -59,7 +59,8 @@ template <storage::medium Medium>
 template <storage::medium Medium>
 [[nodiscard]] appended_commit<Medium> commit_nothing(writer<Medium>& session, durability how) {
     if (how == durability::sync || how == durability::two_sync) session.sync();
-    return {nullptr, session.base()->record().commit_id, {}, how};
+    auto const& base = session.base();
+    return {nullptr, base->record().commit_id, base, how};
 }
 
 /// Names a commit, unless it is not the newest one and `also_older` is false.

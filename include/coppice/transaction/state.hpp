@@ -181,7 +181,7 @@ template <storage::medium Medium> class transaction_state {
         }
         fold();
         auto const& base = session_->base();
-        store::appended_commit<Medium> result{nullptr, base->record().commit_id, {}, how};
+        store::appended_commit<Medium> result{nullptr, base->record().commit_id, base, how};
         if (work()->user() != base->user()) {
             result =
                 session_->commit({work()->user(), work()->system()}, how, std::move(note), keeps);

@@ -115,8 +115,9 @@ template <node_source Source, node_sink Sink, edit_source Edits> class apply_wal
     /// filled up together. @return has the builder all of the node with its edits?
     [[nodiscard]] bool is_replaced(unsigned level, subtree const& node, std::string_view low,
                                    upper_bound high) {
+        if (!sizes_.patches || !builder_.settle(level)) return false;
         if constexpr (lasting_edit_source<Edits>) {
-            if (!sizes_.patches || level > most_levels || !builder_.settle(level)) return false;
+            if (level > most_levels) return false;
             auto const made = replaced(level, node, low, high, nullptr);
             if (made) builder_.add_subtree(level, *made, low);
             return true;
