@@ -51,8 +51,9 @@ enum class durability : std::uint8_t {
 /// When deferred commits are written, at the latest. Until then this handle keeps the file locked
 /// for others who want to write.
 struct flush_policy {
-    /// Memory that deferred commits may take. One that would pass it is written at once, with all
-    /// before it, so the memory is bounded by this and one transaction.
+    /// Memory that deferred commits may take, with what their tree will take, which is estimated
+    /// by the last one. One that would pass it is written at once, with all before it, so the
+    /// memory is bounded by about this and one transaction; writing takes a buffer besides.
     std::uint64_t bytes = std::uint64_t{64} << 20U;
     /// How many commits may be deferred. The next one is written at once, with all before it.
     std::uint32_t count = 100'000;

@@ -156,6 +156,22 @@ TEST_CASE("a state that cannot be made is not lost, and the next one who looks i
     }
 }
 
+// A small edit of a large tree makes a whole leaf and its path: edits alone say little of what
+// memory they will come to.
+TEST_CASE("the tree that is still to be made counts as memory, by what the last one took") {
+    waiting_commits on;
+    static_cast<void>(on.add("a", "1", 8));
+    CHECK(on.waiting.held_bytes() >= 4096);
+    static_cast<void>(on.take());
+    for (unsigned i = 0; i < 1000; ++i) {
+        static_cast<void>(on.add(proving::numbered("k", i), "v", 9 + i));
+    }
+    CHECK(on.waiting.held_bytes() >= 1000 * 4096);
+    static_cast<void>(on.take());
+    static_cast<void>(on.add("a", "1", 2000));
+    CHECK(on.waiting.held_bytes() < 1000); // neighbours share their leaves
+}
+
 TEST_CASE("where commits are read one by one their trees are made at once, for a while") {
     waiting_commits on;
     CHECK(on.waiting.is_worth_it());

@@ -4,8 +4,8 @@
 // Owns: their edits over the state below them, and making a tree of these: when
 //   somebody reads, or when they are written.
 // Invariant: a state that was handed out never changes; what is added after it lies over it. Edits
-//   lie in the memory of the deferred commits. Readers wait for each other, and for a writer only
-//   while it adds or writes, never for an open transaction.
+//   lie in the memory of the deferred commits. Who looks waits for another one who looks, and for
+//   a writer while it adds or writes, never for an open transaction; a writer waits for who looks.
 
 #include <coppice/store/next_record.hpp>
 #include <coppice/store/revision.hpp>
@@ -39,10 +39,11 @@ class postponed_commits {
         return false;
     }
 
-    /// Bytes of memory that their edits take, without keys and values. With the turn.
+    /// Bytes of memory that their edits take, without keys and values, and those of the tree that
+    /// is to be made of them: as many for each as in the last one, so an estimate. With the turn.
     [[nodiscard]] std::size_t held_bytes() {
         std::scoped_lock const guard(mutex_);
-        return edits_.held_bytes();
+        return edits_.held_bytes() + edits_.size() * node_bytes_each_;
     }
 
     /// Adds a commit, whose edits are moved out of the map. With the turn.
@@ -109,10 +110,14 @@ class postponed_commits {
 
     [[nodiscard]] revision_ptr fold(tree::arena& nodes, std::shared_ptr<tree::arena const> owner) {
         auto record = record_;
+        auto const before = nodes.held_bytes();
         edits_.sort();
         record.user = tree::fold(*below_, nodes, below_->image().header.nodes, below_->user(),
                                  tree::edit_log::walk(edits_), edits_.size());
         revision_ptr state(new revision(*below_, std::move(record), std::move(owner)));
+        // Memory comes in chunks, which say nothing about a few edits.
+        auto const grown = nodes.held_bytes() - before;
+        if (edits_.size() >= 256) node_bytes_each_ = grown / edits_.size();
         edits_.clear();
         below_ = {};
         return state;
@@ -131,6 +136,7 @@ class postponed_commits {
     std::atomic<bool> any_{false};
     std::atomic<bool> looked_at_{false};
     unsigned at_once_ = 0;
+    std::size_t node_bytes_each_ = 4096; // a leaf and a path, until it is known better
     tree::edit_log edits_;
     revision_ptr below_;
     commit_record record_; // of the newest of them, without its tree
