@@ -158,7 +158,7 @@ template <node_source Source, node_sink Sink, edit_source Edits> class apply_wal
         auto const appends = high == nullptr && edits_.key() > leaf.key(leaf.count() - 1);
         auto const first = edits_;
         leaf_.begin(leaf);
-        for (; edit_below(high) && leaf_.new_bytes() < 2 * sizes_.leaf_bytes; edits_.next()) {
+        for (; edit_below(high) && leaf_.new_bytes() / 2 < sizes_.leaf_bytes; edits_.next()) {
             leaf_.edit(edits_.key(), edits_.value());
         }
         auto made = edit_below(high)

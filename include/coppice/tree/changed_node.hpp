@@ -317,13 +317,13 @@ template <node_source Source, node_sink Sink>
                                                    bool ends_tree) {
     auto entries = node.entries;
     auto bytes = node.bytes;
-    auto const less = [](std::uint64_t& from, std::uint64_t by) {
-        return from >= by && (from -= by, true);
-    };
-    if (!less(bytes, node.pair().size_bytes())) return {};
+    if (bytes < node.pair().size_bytes()) return {};
+    bytes -= node.pair().size_bytes();
     for (auto const& changed : children) {
         auto const before = inner.child(changed.index);
-        if (!less(entries, before.entries) || !less(bytes, before.bytes)) return {};
+        if (entries < before.entries || bytes < before.bytes) return {};
+        entries -= before.entries;
+        bytes -= before.bytes;
     }
     for (auto const& changed : children) {
         entries += changed.child.entries;
