@@ -231,6 +231,26 @@ TEMPLATE_TEST_CASE("postponed commits are read, built upon, flushed and found ag
     CHECK(on->check().clean());
 }
 
+TEST_CASE("who asks about the file does not make a tree of what is postponed") {
+    storage::memory_medium const medium;
+    auto const owner =
+        std::make_shared<store::store<storage::memory_medium>>(medium, without_thread());
+    memory_database const db(medium, {.read_only = true});
+    auto session = store::writer<storage::memory_medium>::acquire(owner, {});
+    auto const memory = session->memory();
+    tree::edit_map edits;
+    edits.put("a", {"1", false});
+    REQUIRE(session->may_postpone());
+    static_cast<void>(session->postpone(edits, false));
+    CHECK(owner->current(false)->user().root.entries == 0);
+    CHECK(owner->postponed().any());
+    CHECK(owner->current()->user().root.entries == 1);
+    CHECK_FALSE(owner->postponed().any());
+    CHECK(owner->current(false)->user().root.entries == 1);
+    store::writer<storage::memory_medium>::close(owner);
+    CHECK(db.read().size() == 1);
+}
+
 TEST_CASE("a durable commit takes postponed ones along, as one commit") {
     storage::memory_medium const medium;
     memory_database db(medium, without_thread());

@@ -187,7 +187,7 @@ template <storage::medium Medium> class compaction {
 
     /// Keeps the turn to the end, where the file has become too long.
     void hold_writers() {
-        if (held_ || owner_->current()->limit_offset() <= hooks_.most_bytes) return;
+        if (held_ || owner_->current(false)->limit_offset() <= hooks_.most_bytes) return;
         held_ = enter();
         if (held_) held_->flush();
     }

@@ -133,7 +133,7 @@ template <storage::medium Medium> class housekeeper {
         auto const lock = owner_->medium().compaction_lock();
         storage::held_lock const held(*lock, courtesy::clock::now());
         if (!held.is_held()) return false;
-        auto const now = state_in_file(owner_->current());
+        auto const now = state_in_file(owner_->current(false));
         if (!is_really_due(now)) return true;
         compaction_hooks hooks;
         hooks.most_bytes = most_bytes(*now, owner_->chosen().compaction, known_retained(*now));

@@ -96,8 +96,9 @@ template <storage::medium Medium> class store {
     }
 
     /// The newest commit whose promise was kept.
-    [[nodiscard]] revision_ptr current() {
-        look_at_postponed();
+    /// @param looks without it the file is meant: what was postponed need not become a tree
+    [[nodiscard]] revision_ptr current(bool looks = true) {
+        if (looks) look_at_postponed();
         auto newest = published_.load();
         if (page_believed_.load(std::memory_order_acquire) &&
             format::load_visible(lock_->page()) == visible_of(*newest)) {
