@@ -340,7 +340,7 @@ TEST_CASE("a database that is the value of another one is not taken for it") {
 }
 
 TEST_CASE("a forged tree that names one node again and again costs no more than the file") {
-    auto const sample = broken::random_history(9, 9);
+    auto const sample = broken::random_history(9, 9, false, false);
     auto file = sample.file;
     auto const root = root_of(file);
     REQUIRE(root.level > 0);

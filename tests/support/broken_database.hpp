@@ -39,13 +39,16 @@ struct sample {
 };
 
 /// Random transactions over some hundred keys in tiny nodes; the values of some lie out of line.
-/// Where it is asked for, some commits get names.
+/// Where it is asked for, some commits get names. Who forges the children of a node wants no
+/// patches, which would say something else of them.
 [[nodiscard]] inline sample random_history(std::uint64_t seed, unsigned commits,
-                                           bool with_names = false) {
+                                           bool with_names = false, bool with_patches = true) {
     dice pick(seed);
     dice tagging(seed + 1'000'000);
     coppice::storage::memory_medium medium;
-    coppice::memory_database db(medium, proving::tiny());
+    auto chosen = proving::tiny();
+    chosen.nodes.patches = with_patches;
+    coppice::memory_database db(medium, chosen);
     sample made;
     content now;
     made.states[1] = now;

@@ -134,7 +134,7 @@ TEST_CASE("of an empty database there is a map too") {
 }
 
 TEST_CASE("a damaged or forged file has no map but a typed error") {
-    auto const sample = broken::random_history(32, 9);
+    auto const sample = broken::random_history(32, 9, false, false);
     auto const parts = forged::reachable(sample.file);
     auto const map_of_file = [](forged::file_bytes const& file) {
         coppice::memory_database const db(broken::place_of(file));
