@@ -48,6 +48,18 @@ struct image_sink {
     }
 };
 
+/// Would both trees, whose nodes are in memory, become the same bytes at the end of this file, and
+/// the same reference, with all checksums, totals and offsets?
+[[nodiscard]] inline bool are_written_alike(image_sink const& file,
+                                            coppice::tree::tree_ref const& a,
+                                            coppice::tree::tree_ref const& b) {
+    auto a_file = file;
+    auto b_file = file;
+    auto const a_written = coppice::tree::relocate(a_file, a);
+    auto const b_written = coppice::tree::relocate(b_file, b);
+    return a_written == b_written && a_file.file == b_file.file;
+}
+
 /// Reads nodes of a file, and of memory. Without `verify_checksums` it believes every checksum,
 /// which is what reading a file is like whose checksums someone has computed anew after a change.
 struct image_source {

@@ -30,7 +30,7 @@ struct superblock {
     std::uint32_t flags = 0;             ///< none defined; refused where set
     std::uint64_t record_checksum = 0;   ///< what the record's own checksum is
     std::uint64_t end_offset = 0;        ///< end of the valid bytes
-    std::uint64_t verify_from = 0;       ///< `end_offset` of the last slot known to be durable
+    std::uint64_t verify_from = 0;       ///< below it all was durable before the slot
     std::uint64_t features = 0;          ///< incompatible features in use in this file
     std::array<std::byte, 16> uuid{};    ///< of the file it belongs to
     std::uint64_t generation = 0;        ///< of the file it belongs to

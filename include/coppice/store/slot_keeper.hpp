@@ -61,6 +61,11 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
     [[nodiscard]] superblock const& newest() const noexcept { return newest_; }
     [[nodiscard]] unsigned newest_index() const noexcept { return newest_index_; }
     [[nodiscard]] superblock const& durable() const noexcept { return durable_; }
+    /// Below it all is on the device. No less than the newest slot says: where the device has that
+    /// one alone, what it believes must not be written again by a take-over, which may tear it.
+    [[nodiscard]] std::uint64_t synced_end() const noexcept {
+        return std::max(durable_.end_offset, newest_.verify_from);
+    }
     [[nodiscard]] bool all_durable() const noexcept { return newest_.counter == durable_.counter; }
     [[nodiscard]] std::uint64_t last_counter() const noexcept { return last_counter_; }
     [[nodiscard]] std::uint64_t last_id() const noexcept { return last_id_; }

@@ -344,13 +344,13 @@ void tenure<Medium>::make_newest(guard_type& guard, batch const& what) {
     if (state.at() != record_of(slots_.newest())) {
         auto slot = slots_.next_slot();
         name_record(slot, state.record(), state.at());
-        auto const durable_end = behind(slots_.durable().end_offset);
+        auto const synced_end = behind(slots_.synced_end());
         auto const unsynced_limit = owner_->chosen().unsynced_limit_bytes;
-        if (what.unsummed || slot.end_offset - durable_end > unsynced_limit) {
+        if (what.unsummed || slot.end_offset - synced_end > unsynced_limit) {
             slots_.sync(guard);
             slot.verify_from = slot.end_offset;
         } else {
-            slot.verify_from = durable_end;
+            slot.verify_from = synced_end;
         }
         slots_.write_slot(slot);
     }

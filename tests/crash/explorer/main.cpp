@@ -134,11 +134,12 @@ int random(settings const& chosen) {
                 images.count(), static_cast<unsigned long long>(all.histories), found.count(),
                 seconds_since(begin), chosen.jobs, static_cast<unsigned long long>(chosen.seed));
     std::printf(
-        "  %llu commits, %llu groups of them, %llu deferred, %llu compactions with %llu "
+        "  %llu commits, %llu groups of them, %llu deferred, %llu unseen, %llu compactions with "
+        "%llu "
         "commits meanwhile, %llu killed processes, %llu failed syncs, "
         "%llu power cuts gone on from, %llu take-overs, %llu tags\n",
         static_cast<unsigned long long>(all.commits), static_cast<unsigned long long>(all.groups),
-        static_cast<unsigned long long>(all.deferred),
+        static_cast<unsigned long long>(all.deferred), static_cast<unsigned long long>(all.unseen),
         static_cast<unsigned long long>(all.compactions),
         static_cast<unsigned long long>(all.beside), static_cast<unsigned long long>(all.kills),
         static_cast<unsigned long long>(all.failed_syncs),

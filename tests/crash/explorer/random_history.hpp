@@ -37,6 +37,7 @@ struct tally {
     std::uint64_t power_cuts = 0;
     std::uint64_t groups = 0;    ///< commits that share syncs
     std::uint64_t deferred = 0;  ///< commits that stayed in memory when they were made
+    std::uint64_t unseen = 0;    ///< deferred commits that make no tree of their own
     std::uint64_t takeovers = 0; ///< one process commits after another one
     std::uint64_t names = 0;     ///< commits that got a name
 
@@ -50,6 +51,7 @@ struct tally {
         power_cuts += other.power_cuts;
         groups += other.groups;
         deferred += other.deferred;
+        unseen += other.unseen;
         takeovers += other.takeovers;
         names += other.names;
     }
@@ -253,6 +255,7 @@ class random_history {
         default: {
             auto made = commit(db);
             settle(made);
+            if (may_defer_ && pick_deferred_.below(6) == 0) put_unseen(db);
         }
         }
         if (last_writer_ != who && last_writer_ != most_processes) ++seen_.takeovers;
@@ -378,6 +381,29 @@ class random_history {
             must(judged(db.read()) == number, "a deferred commit is not seen at once");
         }
         return {number, how, std::move(pending)};
+    }
+
+    /// Deferred commits that only put, and that nobody looks at: they make no tree before they are
+    /// written. So many that the last look is forgotten, which makes the first ones do without.
+    void put_unseen(database& db) {
+        for (auto commits = 17 + pick_deferred_.below(12); commits > 0; --commits) {
+            auto state = told_.state(newest_made_);
+            auto const number = told_.next_number();
+            auto txn = db.write();
+            std::string const key(1, static_cast<char>('a' + pick_deferred_.below(keys_)));
+            std::string const value(1 + pick_deferred_.below(40),
+                                    static_cast<char>('A' + number % 26));
+            txn.put(key, value);
+            txn.put(version_key, std::to_string(number));
+            state[key] = value;
+            state[version_key] = std::to_string(number);
+            told_.begin(done(), newest_made_, std::move(state), true);
+            txn.commit(durability::deferred);
+            newest_made_ = number;
+            ++seen_.unseen;
+        }
+        note_deferring(db, acting_);
+        if (deferring_ != most_processes && pick_deferred_.flip()) flush(db);
     }
 
     // ---- what is left of it -----------------------------------------------------------------

@@ -52,7 +52,7 @@ PROTOCOL = [
         (S + "slot_keeper.hpp", "auto const index = 1U - durable_index_;",
          "auto const index = 1U - newest_index_;")),
     bug("own_range", "F2: the range of a slot is that of its transaction alone",
-        (S + "tenure.hpp", "slot.verify_from = durable_end;",
+        (S + "tenure.hpp", "slot.verify_from = synced_end;",
          "slot.verify_from = state.record().begin_offset;")),
     bug("padding_begins_anywhere", "H: the first padded commit begins within a block",
         (S + "tenure.hpp", "auto const over = owner_->chosen().pad_commits ? "
@@ -67,11 +67,14 @@ PROTOCOL = [
          "            storage_->write(slot.end_offset, std::vector<std::byte>(1));\n"
          "        }")),
     bug("padding_not_verified", "H: a take-over of padded commits writes from within a block",
-        (S + "tenure.hpp", "auto const durable_end = behind(slots_.durable().end_offset);",
-         "auto const durable_end = slots_.durable().end_offset;")),
+        (S + "tenure.hpp", "auto const synced_end = behind(slots_.synced_end());",
+         "auto const synced_end = slots_.synced_end();")),
     bug("running_end", "S2: verify_from is where the last append ended",
-        (S + "tenure.hpp", "auto const durable_end = behind(slots_.durable().end_offset);",
-         "auto const durable_end = behind(slots_.newest().end_offset);")),
+        (S + "tenure.hpp", "auto const synced_end = behind(slots_.synced_end());",
+         "auto const synced_end = behind(slots_.newest().end_offset);")),
+    bug("verify_from_falls", "S2: a lazy slot has less vouched for than the one before it",
+        (S + "slot_keeper.hpp", "return std::max(durable_.end_offset, newest_.verify_from);",
+         "return durable_.end_offset;")),
     bug("mark_cleared", "S3: a take-over forgets which slot is durable",
         (S + "tenure.hpp", "    slots_.write_page(true);\n    critical([&] {",
          "    slots_.forget_mark(plan_.marked);\n"
@@ -168,12 +171,12 @@ CODE = [
         (S + "recovery.hpp", "auto const has_other = result.slots.good(other) && "
          "!result.rejected[other];", "auto const has_other = false;")),
     bug("limit_without_sync", "a commit beyond the unsynced limit claims what was not synced",
-        (S + "tenure.hpp", "what.unsummed || slot.end_offset - durable_end > "
+        (S + "tenure.hpp", "what.unsummed || slot.end_offset - synced_end > "
          "unsynced_limit", "what.unsummed"),
-        (S + "tenure.hpp", "            slot.verify_from = durable_end;",
-         "        slot.verify_from = slot.end_offset - durable_end > unsynced_limit\n"
+        (S + "tenure.hpp", "            slot.verify_from = synced_end;",
+         "        slot.verify_from = slot.end_offset - synced_end > unsynced_limit\n"
          "                               ? slot.end_offset\n"
-         "                               : durable_end;")),
+         "                               : synced_end;")),
     bug("no_reread", "a writer goes on from what its handle saw last",
         (S + "examined.hpp", "if (newest->at() != record_of(slot) || "
          "newest->image().identity != file.image->identity) {", "if (false) {")),
