@@ -137,6 +137,6 @@ TEST_CASE("counters go on over a move to a fresh file, whose slot 0 is durable")
     on.slots.write_slot(on.next());
     REQUIRE(other.told().log.size() == 1);
     CHECK(other.told().log[0].offset == format::slot_offset(1));
-    on.slots.forget_slot(1);
+    on.slots.forget({false, true});
     CHECK(on.slots.slots().slots[1].state == format::slot_state::empty);
 }

@@ -140,6 +140,9 @@ template <storage::medium Medium> class compaction {
         auto const session = enter();
         if (!session) return false;
         session->flush(); // what is in memory is in no file that could be copied
+        // Readers may be shown a commit that a failed sync has lost: it is not to be caught up
+        // with.
+        session->within().prepare_to_sync();
         base_ = session->base();
         fresh_ = owner_->medium().fresh();
         return true;

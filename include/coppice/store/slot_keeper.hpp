@@ -168,8 +168,12 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
     void let_go() noexcept { storage_.reset(); }
     void take_up(std::shared_ptr<Storage> storage) noexcept { storage_ = std::move(storage); }
 
-    /// Forgets a slot that a recovery has zeroed.
-    void forget_slot(unsigned index) noexcept { slots_.slots[index] = {}; }
+    /// Forgets the slots that a recovery has zeroed.
+    void forget(std::array<bool, 2> const& zeroed) noexcept {
+        for (unsigned i = 0; i < 2; ++i) {
+            if (zeroed[i]) slots_.slots[i] = {};
+        }
+    }
 
     /// Begins anew on a fresh file whose only slot is durable.
     void move_to(opened_file<Storage> const& file, superblock const& slot) {

@@ -254,11 +254,11 @@ template <storage::medium Medium> void tenure<Medium>::prepare(guard_type const&
         slots_.set_visible(store_type::visible_of(*newest_));
         if (!plan_.marked) slots_.mark_durable();
     });
-    for (unsigned i = 0; i < 2; ++i) {
-        if (plan_.zero[i]) slots_.forget_slot(i);
-    }
-    auto const end_offset = plan_.append_offset;
-    plan_ = {};
+    slots_.forget(plan_.zero);
+    // Readers of this handle may have been shown what did not hold.
+    if (newest_->record().commit_id < owner_->shown()->record().commit_id)
+        owner_->publish(newest_, file_);
+    auto const end_offset = std::exchange(plan_, {}).append_offset;
     plan_.marked = true;
     prepared_ = true;
     // The slot that was zeroed no longer tells the next writer how far readers may look.

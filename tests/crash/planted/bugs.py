@@ -79,9 +79,9 @@ PROTOCOL = [
         (S + "tenure.hpp", "    slots_.write_page(true);\n    critical([&] {",
          "    slots_.forget_mark(plan_.marked);\n"
          "    slots_.write_page(true);\n    critical([&] {"),
-        (S + "slot_keeper.hpp", "    /// Forgets a slot",
+        (S + "slot_keeper.hpp", "    /// Forgets the slots",
          "    void forget_mark(bool keep) {\n        if (!keep) page_.mark_counter = 0;\n    }\n"
-         "    /// Forgets a slot")),
+         "    /// Forgets the slots")),
     bug("lone_slot_rewritten", "S3: the only slot of a file is written over",
         (S + "takeover.hpp", "if (found.slots.slots[other].state == slot_state::empty) {",
          "if (false) {"),
@@ -193,6 +193,8 @@ CODE = [
     bug("extent_skipped", "compaction leaves a value where it was",
         (S + "fresh_copy.hpp", "to_.add_extent(from_.value(stored)).encode(reference_.data());",
          "stored.extent().encode(reference_.data());")),
+    bug("lost_is_followed", "a compaction catches up with a commit that a failed sync has lost",
+        (S + "compact.hpp", "        session->within().prepare_to_sync();\n", "")),
     bug("last_commits_left_out", "a compaction does not catch up under the lock",
         (S + "compact.hpp", "        move_to(newest, {});\n", "")),
     bug("rounds_from_the_first", "every round compares with the state that was copied first",
