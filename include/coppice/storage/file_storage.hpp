@@ -3,11 +3,12 @@
 // coppice/storage/file_storage.hpp: the bytes of one open file.
 // Owns: the descriptor; models `storage`.
 // Invariants: it stays the same file for life, whatever its name comes to mean. No state but the
-//   descriptor, so any thread may call anything at any time.
+//   descriptor and a hint about it, so any thread may call anything at any time.
 
 #include <coppice/storage/concepts.hpp>
 #include <coppice/storage/mapping.hpp>
 #include <coppice/storage/posix.hpp>
+#include <coppice/storage/write_back.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -41,11 +42,16 @@ class file_storage {
 
     void write(std::uint64_t offset, bytes data) {
         posix::write_at(file_.get(), offset, data, path_);
+        auto const now = written_.written(offset, offset + data.size());
+        if (!now.empty()) posix::begin_write_back(file_.get(), now.begin_offset, now.end_offset);
     }
 
     void sync() { posix::sync_data(file_.get(), path_); }
 
-    void truncate(std::uint64_t size_bytes) { posix::truncate(file_.get(), size_bytes, path_); }
+    void truncate(std::uint64_t size_bytes) {
+        posix::truncate(file_.get(), size_bytes, path_);
+        written_.cut(size_bytes);
+    }
 
     /// Becomes a copy of another file that shares its blocks until one of both is written.
     /// REQUIRES: an empty file. @return false where the file system cannot; then it may have to be
@@ -81,6 +87,7 @@ class file_storage {
     posix::descriptor file_;
     std::string path_;
     file_identity identity_;
+    write_back written_;
 };
 
 static_assert(storage<file_storage>);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// coppice/storage/growing_pause.hpp: how long whoever waits for another process rests between
-// looks. Owns: the lengths of the rests. Invariant: each is twice as long as the one before, up to
-// a longest. The first ones are short, so
+// coppice/storage/growing_pause.hpp: how long whoever waits for another process rests.
+// Owns: the lengths of the rests between looks.
+// Invariant: each is twice as long as the one before, up to a longest. The first ones are short, so
 //   that who comes soon is met soon; the longest cost no measurable time.
 
 #include <algorithm>

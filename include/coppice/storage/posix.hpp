@@ -191,6 +191,17 @@ inline void sync_data(int file, std::string const& path) {
     if (::fdatasync(file) != 0) fail(errno, "syncing", path);
 }
 
+/// Hands bytes to the device and does not wait. Only a hint: what goes wrong the next sync tells,
+/// as it does where the kernel hands them over by itself.
+inline void begin_write_back([[maybe_unused]] int file, [[maybe_unused]] std::uint64_t begin_offset,
+                             [[maybe_unused]] std::uint64_t end_offset) noexcept {
+#ifdef SYNC_FILE_RANGE_WRITE
+    static_cast<void>(::sync_file_range(file, static_cast<off64_t>(begin_offset),
+                                        static_cast<off64_t>(end_offset - begin_offset),
+                                        SYNC_FILE_RANGE_WRITE));
+#endif
+}
+
 inline void truncate(int file, std::uint64_t size_bytes, std::string const& path) {
     require_range(size_bytes, 0, path);
     int result = 0;

@@ -14,6 +14,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -52,7 +53,7 @@ class verified_table {
         try {
             auto* const grown = add(bits);
             for (std::size_t i = 0; i < std::size_t{1} << before->bits; ++i) {
-                auto const tag = before->slot(i).load(std::memory_order_acquire);
+                auto const tag = before->tag_at(i);
                 if (tag != 0) grown->insert(tag);
             }
             current_.store(grown, std::memory_order_release);
@@ -79,12 +80,18 @@ class verified_table {
 
     static constexpr std::size_t line_slots = 8;
     struct alignas(64) line {
-        std::array<std::atomic<std::uint64_t>, line_slots> slots{};
+        std::array<std::uint64_t, line_slots> slots;
+
+        [[nodiscard]] std::atomic_ref<std::uint64_t> slot(std::size_t place) noexcept {
+            return std::atomic_ref(slots[place % line_slots]);
+        }
     };
 
     struct table {
         explicit table(unsigned size_bits)
-            : bits(size_bits), lines(new line[(std::size_t{1} << bits) / line_slots]()) {}
+            : bits(size_bits),
+              memory(zeros((std::size_t{8} << bits) + sizeof(line))),
+              lines(first_line(memory.get())) {}
 
         [[nodiscard]] std::size_t home(std::uint64_t tag) const noexcept {
             return static_cast<std::size_t>((tag * 0x9E37'79B9'7F4A'7C15U) >> (64 - bits));
@@ -92,16 +99,15 @@ class verified_table {
         [[nodiscard]] line& line_of(std::size_t place) const noexcept {
             return lines[place / line_slots];
         }
-        [[nodiscard]] std::atomic<std::uint64_t>& slot(std::size_t place) const noexcept {
-            return line_of(place).slots[place % line_slots];
+        [[nodiscard]] std::uint64_t tag_at(std::size_t place) const noexcept {
+            return line_of(place).slot(place).load(std::memory_order_acquire);
         }
         /// A tag is mostly at home; else it is further on in the same line, round its end.
         [[nodiscard]] bool contains(std::uint64_t tag) const noexcept {
             auto const at = home(tag);
-            auto const& slots = line_of(at).slots;
+            auto& line = line_of(at);
             for (std::size_t i = 0; i < line_slots; ++i) {
-                auto const& slot = slots[(at + i) % line_slots];
-                if (slot.load(std::memory_order_acquire) == tag) return true;
+                if (line.slot(at + i).load(std::memory_order_acquire) == tag) return true;
             }
             return false;
         }
@@ -109,18 +115,30 @@ class verified_table {
         /// same slot lose one of their tags.
         void insert(std::uint64_t tag) const noexcept {
             auto const at = home(tag);
-            auto& slots = line_of(at).slots;
+            auto& line = line_of(at);
             for (std::size_t i = 0; i < line_slots; ++i) {
-                auto& slot = slots[(at + i) % line_slots];
+                auto const slot = line.slot(at + i);
                 auto const there = slot.load(std::memory_order_acquire);
                 if (there == tag) return;
                 if (there == 0) return slot.store(tag, std::memory_order_release);
             }
-            slots[at % line_slots].store(tag, std::memory_order_release);
+            line.slot(at).store(tag, std::memory_order_release);
+        }
+
+        /// The zeros of calloc cost no memory until they are touched.
+        [[nodiscard]] static std::unique_ptr<void, void (*)(void*)> zeros(std::size_t size_bytes) {
+            void* const memory = std::calloc(size_bytes, 1);
+            if (memory == nullptr) throw std::bad_alloc();
+            return {memory, std::free};
+        }
+        [[nodiscard]] static line* first_line(void* memory) noexcept {
+            auto space = 2 * sizeof(line);
+            return static_cast<line*>(std::align(alignof(line), sizeof(line), memory, space));
         }
 
         unsigned bits;
-        std::unique_ptr<line[]> lines;
+        std::unique_ptr<void, void (*)(void*)> memory;
+        line* lines;
     };
 
     [[nodiscard]] table* add(unsigned bits) {

@@ -115,7 +115,8 @@ class random_history {
         chosen_.flush = {0, 0, {}};
         if (!may_defer_) return;
         chosen_.flush.bytes = pick_deferred_.below(3) == 0 ? 20'000 : 1'000'000;
-        chosen_.flush.count = static_cast<std::uint32_t>(2 + pick_deferred_.below(6));
+        auto const most = pick_deferred_.below(3) == 0 ? 40U : 6U;
+        chosen_.flush.count = static_cast<std::uint32_t>(2 + pick_deferred_.below(most));
     }
 
     void restart() {
@@ -386,7 +387,7 @@ class random_history {
     /// Deferred commits that only put, and that nobody looks at: they make no tree before they are
     /// written. So many that the last look is forgotten, which makes the first ones do without.
     void put_unseen(database& db) {
-        for (auto commits = 17 + pick_deferred_.below(12); commits > 0; --commits) {
+        for (auto commits = 20 + pick_deferred_.below(20); commits > 0; --commits) {
             auto state = told_.state(newest_made_);
             auto const number = told_.next_number();
             auto txn = db.write();

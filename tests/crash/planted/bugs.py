@@ -281,8 +281,6 @@ DEFERRED = [
         (S + "tenure.hpp", "    deferred_.clear();\n", "")),
     bug("deferred_lost_in_closing", "closing a handle does not write what is deferred",
         (S + "writer.hpp", "        session->flush();\n        may_lose = false;\n", "")),
-    bug("postponed_over_nothing", "edits behind a look lie over the state before it",
-        (S + "postponed.hpp", "auto below = seen ? seen : newest;", "auto below = newest;")),
     bug("postponed_left_out", "what nobody has looked at is not flushed",
         (S + "tenure.hpp", "        see(owner_->take_postponed());\n", "")),
     bug("postponed_older_wins", "of two postponed edits of a key the first one stands",
