@@ -25,6 +25,11 @@ class write_back {
         [[nodiscard]] bool empty() const noexcept { return begin_offset == end_offset; }
     };
 
+    write_back() = default;
+    write_back(write_back&& other) noexcept : handed_over_(other.handed_over_.load()) {}
+    write_back& operator=(write_back&&) = delete;
+    ~write_back() = default;
+
     /// Takes note of a write to [begin, end). @return what is to be handed over now, mostly nothing
     [[nodiscard]] range written(std::uint64_t begin_offset, std::uint64_t end_offset) noexcept {
         constexpr std::uint64_t page_bytes = 4096;
