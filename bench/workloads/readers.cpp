@@ -20,6 +20,7 @@ constexpr std::size_t updates_per_commit = 100;
 struct stage {
     engine& store;
     data_set const& data;
+    durability how; ///< of the updates
     std::atomic<bool> stop = false;
     std::atomic<std::uint64_t> version = 0; ///< no value has a higher one
 };
@@ -51,7 +52,7 @@ std::uint64_t write_on(stage& on) {
     std::uint64_t updates = 0;
     while (!on.stop.load(std::memory_order_relaxed)) {
         auto const version = on.version.fetch_add(1) + 1;
-        to->begin(durability::no_sync);
+        to->begin(on.how);
         for (std::size_t i = 0; i < updates_per_commit; ++i) {
             auto const key = on.data.pairs[random() % on.data.pairs.size()].first;
             to->put(key, values.make(key, version));
@@ -62,14 +63,12 @@ std::uint64_t write_on(stage& on) {
     return updates;
 }
 
-} // namespace
-
-void run_readers(task& of) {
-    auto const data = random_data(of.pairs, 11);
+/// @return has the engine deferred commits?
+bool run_beside_writer(task const& of, data_set const& data, durability how) {
     auto const store = of.open(data.bytes());
     store->bulk_load(data.pairs);
     static_cast<void>(store->make_reader()->scan());
-    stage on{*store, data};
+    stage on{*store, data, how};
     auto const length = std::chrono::duration<double>(
         std::clamp(static_cast<double>(of.pairs) / 500'000.0, 0.1, 2.0));
 
@@ -88,9 +87,19 @@ void run_readers(task& of) {
         auto const updates = writing.get();
         auto const seconds = time.seconds();
         auto const name = "W9 " + std::to_string(readers) + " readers";
-        of.out.rate("W9", name + ": gets", "/s", static_cast<double>(gets), seconds);
-        of.out.rate("W9", name + ": updates", "/s", static_cast<double>(updates), seconds);
+        of.out.rate("W9", name + ": gets" + mark_of(how), "/s", static_cast<double>(gets), seconds);
+        of.out.rate("W9", name + ": updates" + mark_of(how), "/s", static_cast<double>(updates),
+                    seconds);
     }
+    return store->defers();
+}
+
+} // namespace
+
+void run_readers(task& of) {
+    auto const data = random_data(of.pairs, 11);
+    auto const defers = run_beside_writer(of, data, durability::no_sync);
+    if (defers) run_beside_writer(of.beside("deferred"), data, durability::deferred);
 }
 
 } // namespace bench

@@ -28,6 +28,13 @@ void run(task& of, std::string const& workload, std::optional<data_set> const& d
     of.out.cost(workload, workload + " compacted size", "x user bytes",
                 static_cast<double>(folder_bytes(of.folder)) / user_bytes);
     verify(same_pairs(store->make_reader()->scan(), data->expected()), "a scan when compacted");
+    if (!store->defers()) return;
+    auto beside = of.beside("deferred");
+    auto const other = beside.open(data->bytes());
+    of.out.rate(workload, workload + " load" + mark_of(durability::deferred), "/s", count,
+                insert_shuffled(*other, *data, durability::deferred));
+    verify(same_pairs(other->make_reader()->scan(), data->expected()),
+           "a scan of what was deferred");
 }
 
 } // namespace

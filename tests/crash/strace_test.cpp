@@ -62,6 +62,17 @@ void commit_often(std::filesystem::path const& where, durability how) {
     mark();
 }
 
+/// A bulk load of some 20 MiB.
+void load_between_marks(std::filesystem::path const& where) {
+    coppice::database db(where);
+    std::string const value(1000, 'v');
+    std::map<std::string, std::string> pairs;
+    for (unsigned i = 0; i < 20'000; ++i) pairs[std::to_string(i)] = value;
+    static_cast<void>(!::chdir("."));
+    db.update([&](auto& txn) { txn.load(pairs); });
+    static_cast<void>(!::chdir("."));
+}
+
 bool strace_works() {
     return std::system("strace -o /dev/null -e trace=fdatasync true >/dev/null 2>&1") == 0;
 }
@@ -172,4 +183,16 @@ TEST_CASE("a small commit takes these system calls and no others", "[counted]") 
         CHECK(sum <= (how == "lazy" ? 13 : 15) * commits + 3);
         std::printf("system calls of %u %s commits: %u\n", commits, how.c_str(), sum);
     }
+}
+
+TEST_CASE("what a load appends goes to the device before its sync", "[handed_over]") {
+    if (auto const* const where = std::getenv(variable)) return load_between_marks(where);
+    if (skip_strace()) return;
+    workbench::folder const here;
+    auto const log = here / "log";
+    trace_this(log, "", (here / "db").string(), "-e trace=sync_file_range,fdatasync,chdir",
+               "[handed_over]");
+    auto calls = calls_between_marks(log);
+    CHECK(calls["sync_file_range"] == 4); // of 4 MiB each, and the rest is left to the sync
+    CHECK(calls["fdatasync"] == 2);
 }

@@ -171,6 +171,18 @@ TEST_CASE("truncating grows with zeros and cuts") {
     file.sync();
 }
 
+TEST_CASE("handing bytes over to the device is a hint, which changes nothing and never fails") {
+    workbench::folder const here;
+    auto const file = make_file(here, "a");
+    posix::write_at(file.get(), 0, as_bytes("abc"), "a");
+    posix::begin_write_back(file.get(), 0, 4096); // behind the end
+    posix::begin_write_back(-1, 0, 4096);
+    CHECK(posix::status_of(file.get(), "a").st_size == 3);
+    std::array<std::byte, 3> buffer{};
+    CHECK(posix::read_at(file.get(), 0, buffer, "a") == 3);
+    CHECK(as_text(buffer) == "abc");
+}
+
 TEST_CASE("reserving grows with zeros that have their space, and takes nothing away") {
     // The lock file was grown by truncate. A page of a mapping without a block is a SIGBUS on a
     // full tmpfs, and opening a database there ended the process. A full disk found it.

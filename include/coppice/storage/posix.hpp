@@ -191,8 +191,8 @@ inline void sync_data(int file, std::string const& path) {
     if (::fdatasync(file) != 0) fail(errno, "syncing", path);
 }
 
-/// Hands bytes to the device and does not wait. Only a hint: what goes wrong the next sync tells,
-/// as it does where the kernel hands them over by itself.
+/// Hands bytes to the device, and waits only until it takes them. A hint: what goes wrong the next
+/// sync tells, as it does where the kernel hands them over by itself.
 inline void begin_write_back([[maybe_unused]] int file, [[maybe_unused]] std::uint64_t begin_offset,
                              [[maybe_unused]] std::uint64_t end_offset) noexcept {
 #ifdef SYNC_FILE_RANGE_WRITE
