@@ -123,8 +123,9 @@ inline node_header checked_header(bytes node, std::uint64_t offset) {
     if (header.size_bytes != node.size()) damaged("its size is not its reference's", offset);
     if (header.wide() != (node.size() >= wide_node_bytes)) damaged("wrong width", offset);
     auto const floor = header.level & ~patch_level_bit;
-    if (header.patch() != (floor != header.level) ||
-        (header.leaf() || header.kind == node_kind::leaf_patch) != (floor == 0)) {
+    auto const level_of_patch = floor != header.level;
+    auto const kind_of_leaf = header.leaf() || header.kind == node_kind::leaf_patch;
+    if (header.patch() != level_of_patch || kind_of_leaf != (floor == 0)) {
         damaged("its level is not its kind's", offset);
     }
     return header;

@@ -149,9 +149,10 @@ template <node_source Source, typename VerifyExtent> class tree_check {
             auto const* const node = source_.node(ref, level);
             auto const header = format::load_node_header(node);
             auto const patch = level >= format::patch_level_bit;
+            auto const least = level == 0 || patch ? 1U : 2U;
             auto const fits = header.level == level && header.leaf() == (level == 0) &&
                               header.patch() == patch && header.size_bytes == ref.size_bytes() &&
-                              header.count >= (level == 0 || patch ? 1U : 2U);
+                              header.count >= least;
             if (!require(fits, "a node of the wrong kind, level, size or count", place_of(ref))) {
                 return nullptr;
             }
