@@ -45,11 +45,9 @@ class write_back {
     }
     /// The file was cut: what lies behind is new when it is written again.
     void cut(std::uint64_t size_bytes) noexcept {
-        auto handed_over = handed_over_.load(std::memory_order_relaxed);
-        while (handed_over != nothing_yet && handed_over > size_bytes &&
-               !handed_over_.compare_exchange_weak(handed_over, size_bytes)) {
-            continue;
-        }
+        auto now = handed_over_.load(std::memory_order_relaxed);
+        auto const is_behind = [&] { return now != nothing_yet && now > size_bytes; };
+        while (is_behind() && !handed_over_.compare_exchange_weak(now, size_bytes)) continue;
     }
 
   private:
