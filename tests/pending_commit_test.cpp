@@ -200,6 +200,18 @@ TEST_CASE("a thread with a pending commit is refused whatever it and others do m
     CHECK(second.try_write());
 }
 
+// What was waited for still knew its thread. Leaving it to the handle's thread then took back what
+// an open transaction of that thread had noted, and the thread waited for itself, for ever.
+TEST_CASE("a pending commit that is over has nothing to give back") {
+    bench on;
+    faulty_database second(on.medium, on.chosen);
+    auto made = on.put("a");
+    made.wait();
+    auto txn = on.db->write();
+    for (int times = 0; times < 2; ++times) made.then([](commit_outcome const&) {});
+    CHECK(kind_of([&] { static_cast<void>(second.write_for(1s)); }) == errc::would_deadlock);
+}
+
 TEST_CASE("what one thread settles does not free another one that is in a transaction") {
     bench on;
     faulty_database second(on.medium, on.chosen);

@@ -78,7 +78,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_pending_commit {
             finish_quietly();
             owner_ = std::move(other.owner_);
             appended_ = std::move(other.appended_);
-            bound_ = other.bound_;
+            bound_ = std::exchange(other.bound_, {});
         }
         return *this;
     }
@@ -101,7 +101,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_pending_commit {
         if (lock.is_forked()) throw error(errc::forked, "a pending commit", owner_->path());
         // Moved out, so that an object whose wait has failed does not wait again.
         auto const appended = std::exchange(appended_, {nullptr, appended_.id, {}, appended_.how});
-        appended.within->hold_open(-1, bound_);
+        appended.within->hold_open(-1, std::exchange(bound_, {}));
         return detail::settle(*owner_, appended);
     }
     /// Would `wait` return, or throw, without waiting: has somebody else done it by now?
@@ -112,7 +112,8 @@ template <storage::medium Medium> class [[nodiscard]] basic_pending_commit {
     /// Leaves the waiting to a thread of the handle, which then calls `callback(commit_outcome
     /// const&)`: once, whatever happens, in the order in which commits were left to it, with no
     /// lock held. The thread is begun with the first one; it settles with one sync all that are
-    /// there, then calls. Nothing is left to be waited for here afterwards.
+    /// there, then calls. Nothing is left to be waited for here afterwards. REQUIRES: not moved
+    /// from.
     ///
     /// The callback may read and write through the handle of the commit, and close it: who closes a
     /// handle waits for all its callbacks, or within one calls the others first. Where the handle
@@ -128,7 +129,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_pending_commit {
     void then(Callback callback);
 
     /// The same for a std::future, which has `wait_for`, and whose `get` throws what `wait` would.
-    /// Its destructor waits for nothing. @throws as `then`
+    /// Unlike that of std::async, its destructor does not wait. @throws as `then`
     [[nodiscard]] std::future<commit_id> future() {
         std::promise<commit_id> promise;
         auto result = promise.get_future();
@@ -151,7 +152,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_pending_commit {
         given.owner_ = owner_;
         given.appended_ = appended_;
         appended_.within = nullptr;
-        owner_->lock()->unbind(bound_); // it may wait for what it likes
+        owner_->lock()->unbind(std::exchange(bound_, {})); // it may wait for what it likes
         return given;
     }
     basic_pending_commit() noexcept = default;
