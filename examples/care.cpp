@@ -8,6 +8,11 @@
 #include <string>
 
 int main() {
+    // The example begins with nothing, also when it is run again.
+    for (auto const* const made :
+         {"orders.db", "orders.backup", "trial.db", "broken.db", "saved.db"}) {
+        coppice::destroy(made);
+    }
     coppice::database db{"orders.db"};
     auto const add = [&](int first, int last) {
         db.update([&](auto& txn) {

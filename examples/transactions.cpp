@@ -21,7 +21,8 @@ int main() {
         };
         txn.modify(from, add(-sum));
         txn.modify(to, add(sum));
-        if (txn.get(from)->starts_with('-')) throw std::runtime_error(from + " has not so much");
+        if (txn.get(from)->starts_with('-'))
+            throw std::runtime_error(from + " does not have that much");
     };
     db.update([&](auto& txn) { move_money(txn, "ada", "bob", 30); });
     try {

@@ -76,7 +76,8 @@ class [[nodiscard]] cursor {
 };
 
 /// A C++20 bidirectional iterator over entries, forwards or backwards. Dereferencing gives an
-/// `entry` by value; its views live as long as the snapshot.
+/// `entry` by value; its views live as long as the snapshot. It holds a path of the tree, some 1.2
+/// KB, so prefer `++i` to `i++`.
 template <bool Reverse> class basic_entry_iterator {
   public:
     using iterator_concept = std::bidirectional_iterator_tag;

@@ -138,7 +138,7 @@ template <storage::medium Medium> class basic_database {
 
     /// The durable commits after one, oldest first, each with its changes: a feed to follow, also
     /// from other processes and after a restart. Commits that a power cut may take back are not
-    /// told before they are durable.
+    /// told before they are durable. That of a tag has no changes.
     /// @param since the identity of the last commit that was taken in. If not given, the feed
     ///   begins with the first commit of the file, whose changes are all of its entries
     /// @param from, to  the keys whose changes are told; copied
@@ -206,7 +206,8 @@ template <storage::medium Medium> class basic_database {
     /// Gives a commit a name: compactions keep it from then on. A name that another commit has
     /// moves. That is a commit of its own, and changes no entry.
     /// @param name 1 to 255 bytes, @param at an older commit waits for a compaction that is under
-    ///   way; if not given, the newest. @param how as `transaction::commit`, but not deferred
+    ///   way; if not given, the newest. @param how as `transaction::commit`; deferred is taken for
+    ///   lazy
     /// @return the newest commit then. @throws errc::history_gone without that commit,
     ///   invalid_argument for what cannot be a name, would_deadlock, and as `write` and `commit`
     commit_id tag(std::string_view name, commit_id at = {}, std::optional<durability> how = {}) {

@@ -13,9 +13,10 @@
 namespace coppice::inline COPPICE_ABI {
 
 /// Removes the database at a path, under its lock; its `.lock` and `.lock2` stay, since others may
-/// wait for them. Snapshots that are held go on reading. Waits for a writer.
-/// @return was there one? @throws errc::unusable_path, lock_unusable, would_deadlock, and errno of
-///   the system
+/// wait for them, and are made where nothing is. Snapshots that are held go on reading. Waits for a
+/// writer.
+/// @return was there one? @throws errc::not_found where the folder is missing, unusable_path,
+///   lock_unusable, would_deadlock, and errno of the system
 inline bool destroy(std::filesystem::path const& path) {
     storage::file_medium medium(path, false);
     auto const lock = medium.lock();

@@ -29,7 +29,8 @@ enum class errc {
     invalid_argument,
 
     // ---- opening --------------------------------------------------------------------------
-    /// There is no database at the path and the options do not ask to make one.
+    /// There is no database at the path and the options do not ask to make one, or its folder is
+    /// missing (`create_directories`).
     not_found,
     /// There is a file at the path and the options ask for a new one (`create::must`).
     already_exists,

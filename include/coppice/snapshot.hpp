@@ -210,7 +210,8 @@ class [[nodiscard]] snapshot {
     [[nodiscard]] std::string_view note() const& noexcept { return state_->record().note; }
     std::string_view note() const&& = delete;
 
-    /// Are both the same moment of the same file, with the same content?
+    /// Have both the same content, by their roots in the same file? Two commits may, such as those
+    /// before and after a tag. False is no proof that contents differ.
     friend bool operator==(snapshot const& a, snapshot const& b) noexcept {
         return a.state_.get() == b.state_.get() ||
                (a.state_->image().identity == b.state_->image().identity &&

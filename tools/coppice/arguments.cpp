@@ -29,9 +29,9 @@ namespace {
 
 constexpr std::string_view general_footer = R"(
 Data goes to stdout, words go to stderr. Exit codes: 0 done; 1 no: the key is absent, damage was
-found, or a replay went astray; 2 the command line makes no sense; 3 a file cannot be opened, read
-or written; 4 another process holds the write lock; 5 the database, the dump or the trace is
-damaged.
+found, or a replay went astray; 2 the command line makes no sense, or the history that it asks for
+is gone; 3 a file cannot be opened, read or written; 4 another process holds the write lock; 5 the
+database, the dump or the trace is damaged.
 An argument that begins with '-' follows '--': coppice get FILE -- -key
 `coppice help VERB` tells more.)";
 
@@ -346,7 +346,7 @@ void add_writing_verbs(CLI::App& all, arguments& to) {
     replay.footer(std::string(replay_footer));
 
     auto& compact = add_verb(all, to, "compact",
-                             "rewrites the database without its history, while others go on");
+                             "rewrites the database without the history that is not to be kept");
     add_retention(compact, to);
     add_wait(compact, to);
     add(compact, "--rate", to.mib_per_second, "MIB",

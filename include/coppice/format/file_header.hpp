@@ -4,8 +4,8 @@
 // Owns: magic, format version, checksum algorithm, uuid, generation, node sizes; 4 KiB on disk.
 // Invariant: a `file_header` was either made here or decoded from bytes whose checksum held.
 //   0 magic[16] | 16 version u32 | 20 algorithm u32 | 24 uuid[16] | 40 generation u64 |
-//   48 leaf_bytes u32 | 52 inner_bytes u32 | 56 inline_value_bytes u32 | 60 patches u32 | 64
-//   checksum
+//   48 leaf_bytes u32 | 52 inner_bytes u32 | 56 inline_value_bytes u32 | 60 patches u32 |
+//   64 checksum u64
 
 #include <coppice/bytes.hpp>
 #include <coppice/error.hpp>

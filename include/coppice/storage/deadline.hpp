@@ -12,6 +12,10 @@ namespace coppice::storage {
 /// When waiting ends; empty means never.
 using deadline = std::optional<std::chrono::steady_clock::time_point>;
 
+/// Never as well, but of one who asks again and again and does not wait in the kernel, which would
+/// take two who wait for each other's locks in turn for a deadlock.
+inline constexpr auto asking_for_ever = std::chrono::steady_clock::time_point::max();
+
 /// The moment that is so far from now: now if it has passed, the last one there is if it is beyond.
 template <typename Rep, typename Period>
 [[nodiscard]] std::chrono::steady_clock::time_point moment_in(

@@ -40,8 +40,8 @@ struct compaction_hooks {
     /// write. Only where nothing but the newest commit is to be kept: an older one without some of
     /// its entries would not be that commit.
     std::function<bool(std::string_view key, std::string_view value)> keep = {};
-    /// Called now and then with entries done and in all, under the writers' lock only once they
-    /// wait by `most_bytes`; false ends the compaction undone.
+    /// Called now and then with the entries done and the total; false ends the compaction undone.
+    /// Under the writers' lock only once writers wait because of `most_bytes`.
     std::function<bool(std::uint64_t done, std::uint64_t all)> progress = {};
     /// How long it may wait for another compaction, and each time for a writer; empty waits for
     /// ever.
@@ -318,12 +318,11 @@ std::optional<std::uint64_t> compact(std::shared_ptr<store<Medium>> const& owner
     writer<Medium>::require_writable(*owner);
     // Never without a limit: who waits in the kernel to compact, while the one who does waits to
     // write, would be a cycle to it.
-    constexpr std::chrono::hours for_ever{24 * 365};
     if (owner->turn().binds_this_thread()) {
         // The one who compacts might wait for this very thread.
         throw error(errc::would_deadlock, "first finish this thread's transaction", owner->path());
     }
-    auto const until = detail::patience(hooks).value_or(courtesy::clock::now() + for_ever);
+    auto const until = detail::patience(hooks).value_or(storage::asking_for_ever);
     auto const lock = owner->medium().compaction_lock();
     storage::held_lock const held(*lock, until);
     if (!held.is_held()) return {};

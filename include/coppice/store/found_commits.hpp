@@ -112,8 +112,9 @@ template <readable Storage>
                              {begin + i, format::record_checksum(whole)}});
         }
     }
-    std::stable_sort(found.begin(), found.end(),
-                     [](auto const& a, auto const& b) { return a.commit_id > b.commit_id; });
+    std::sort(found.begin(), found.end(), [](auto const& a, auto const& b) {
+        return a.commit_id != b.commit_id ? a.commit_id > b.commit_id : a.at.offset < b.at.offset;
+    });
     return found;
 }
 

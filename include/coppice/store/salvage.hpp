@@ -252,10 +252,9 @@ template <storage::storage Storage>
 /// @param broken the damaged file; is only read, and must not change meanwhile
 /// @param path its path, for messages
 /// @param medium where the new one goes; nothing may be there
-/// @throws errc::corrupt where no commit is left (and `unconfirmed` was not asked for) or nothing
-/// at
-///   all, history_gone without the commit that was asked for, already_exists, unsupported_version,
-///   unsupported_feature, and errno of the system; then no new file is there
+/// @throws errc::corrupt where no commit is left (and `unconfirmed` was not asked for), or nothing
+///   at all, history_gone without the commit that was asked for, already_exists, and errno of the
+///   system, unsupported_version and unsupported_feature; then no new file is there
 template <storage::storage Storage, storage::medium Medium>
 salvage_report salvage(Storage const& broken, std::string const& path, Medium medium,
                        salvage_choice const& choice) {

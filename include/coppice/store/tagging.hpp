@@ -94,9 +94,8 @@ template <storage::medium Medium>
     static_cast<void>(detail::tag_key(name));
     if (auto done = detail::tag_commit(owner, name, id, how, false)) return *std::move(done);
     // Never without a limit: see `compact`.
-    constexpr std::chrono::hours for_ever{24 * 365};
     auto const lock = owner->medium().compaction_lock();
-    storage::held_lock const held(*lock, courtesy::clock::now() + for_ever);
+    storage::held_lock const held(*lock, storage::asking_for_ever);
     if (!held.is_held()) throw error(errc::would_deadlock, "a compaction", owner->path());
     return *detail::tag_commit(owner, name, id, how, true);
 }

@@ -23,6 +23,7 @@ class edit_log {
         std::uint64_t head; // the first 8 bytes of the key, most significant first
         std::string_view key;
         std::optional<format::stored_value> value; // nothing erases
+        std::uint64_t number;                      // in the order in which they came
     };
 
   public:
@@ -45,18 +46,19 @@ class edit_log {
         for (edit_map::walk at(later); !at.done(); at.next()) {
             auto const* const value = at.value();
             edits_.push_back({head_of(at.key()), at.key(),
-                              value == nullptr ? std::nullopt : std::optional(*value)});
+                              value == nullptr ? std::nullopt : std::optional(*value), taken_++});
         }
         later.clear();
     }
 
-    /// Sorts by key, and keeps the last edit of each. O(n log n). @throws std::bad_alloc
+    /// Sorts by key, and keeps the last edit of each. O(n log n), in place: `std::stable_sort`
+    /// would need memory, and warns where newer compilers meet older libraries.
     void sort() {
-        std::stable_sort(edits_.begin(), edits_.end(), is_less);
-        auto const is_followed = [](edit const& a, edit const& b) { return a.key == b.key; };
-        // The last of equal ones, from behind: `unique` keeps the first that it sees.
-        auto const first = std::unique(edits_.rbegin(), edits_.rend(), is_followed).base();
-        edits_.erase(edits_.begin(), first);
+        std::sort(edits_.begin(), edits_.end(), is_before);
+        auto const is_older = [](edit const& newer, edit const& each) {
+            return newer.key == each.key;
+        };
+        edits_.erase(std::unique(edits_.begin(), edits_.end(), is_older), edits_.end());
     }
 
     /// Walks the edits. REQUIRES: `sort` was called since the last `take`. Models
@@ -85,11 +87,15 @@ class edit_log {
         }
         return head;
     }
-    [[nodiscard]] static bool is_less(edit const& a, edit const& b) noexcept {
-        return a.head != b.head ? a.head < b.head : a.key < b.key;
+    /// By key, and the last edit of a key first.
+    [[nodiscard]] static bool is_before(edit const& a, edit const& b) noexcept {
+        if (a.head != b.head) return a.head < b.head;
+        auto const order = a.key.compare(b.key);
+        return order != 0 ? order < 0 : a.number > b.number;
     }
 
     std::vector<edit> edits_;
+    std::uint64_t taken_ = 0;
 };
 
 static_assert(lasting_edit_source<edit_log::walk>);

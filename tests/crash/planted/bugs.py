@@ -284,10 +284,7 @@ DEFERRED = [
     bug("postponed_left_out", "what nobody has looked at is not flushed",
         (S + "tenure.hpp", "        see(owner_->take_postponed());\n", "")),
     bug("postponed_older_wins", "of two postponed edits of a key the first one stands",
-        ("tree/edit_log.hpp", "std::unique(edits_.rbegin(), edits_.rend(), is_followed).base();",
-         "edits_.begin();\n"
-         "        edits_.erase(std::unique(edits_.begin(), edits_.end(), is_followed), "
-         "edits_.end());")),
+        ("tree/edit_log.hpp", "a.number > b.number;", "a.number < b.number;")),
 ]
 
 PATCHES = [
