@@ -206,8 +206,7 @@ template <storage::medium Medium> class basic_database {
     /// Gives a commit a name: compactions keep it from then on. A name that another commit has
     /// moves. That is a commit of its own, and changes no entry.
     /// @param name 1 to 255 bytes, @param at an older commit waits for a compaction that is under
-    ///   way; if not given, the newest. @param how as `transaction::commit`; deferred is taken for
-    ///   lazy
+    ///   way; if not given, the newest. @param how as `transaction::commit`, deferred as lazy
     /// @return the newest commit then. @throws errc::history_gone without that commit,
     ///   invalid_argument for what cannot be a name, would_deadlock, and as `write` and `commit`
     commit_id tag(std::string_view name, commit_id at = {}, std::optional<durability> how = {}) {
