@@ -136,6 +136,9 @@ template <bool Reverse> class basic_entry_iterator {
         return a.at_ == b.at_;
     }
 
+    /// Where it stands. Good as long as the iterator is.
+    [[nodiscard]] coppice::cursor const& place() const noexcept { return at_; }
+
   private:
     coppice::cursor at_;
 };
@@ -172,6 +175,10 @@ template <bool Reverse> class [[nodiscard]] basic_entry_range {
     iterator end() const&& = delete;
     [[nodiscard]] bool empty() const noexcept { return first_ == last_; }
 
+  protected:
+    [[nodiscard]] cursor const& first() const noexcept { return first_.place(); }
+    [[nodiscard]] cursor const& last() const noexcept { return last_.place(); }
+
   private:
     iterator first_;
     iterator last_;
@@ -186,15 +193,15 @@ class [[nodiscard]] entry_range : public basic_entry_range<false> {
 
     /// The same entries in descending order. O(height) nodes.
     [[nodiscard]] basic_entry_range<true> reversed() const {
-        auto rbegin = last_;
-        auto rend = first_;
+        auto rbegin = last();
+        auto rend = first();
         rbegin.prev();
         rend.prev();
         return {reverse_entry_iterator(rbegin), reverse_entry_iterator(rend)};
     }
 
     /// How many entries it has. O(height) nodes, whatever the number.
-    [[nodiscard]] std::uint64_t count() const { return last_.index() - first_.index(); }
+    [[nodiscard]] std::uint64_t count() const { return last().index() - first().index(); }
 
     /// The same entries as ranges that follow each other, for threads to work on side by side.
     /// Their numbers of entries differ by one at most. O(parts * height) nodes.
@@ -202,12 +209,12 @@ class [[nodiscard]] entry_range : public basic_entry_range<false> {
     ///   where there is none
     [[nodiscard]] std::vector<entry_range> split(std::size_t parts) const {
         COPPICE_ASSERT(parts != 0);
-        auto end_index = first_.index();
-        auto const entries = last_.index() - end_index;
+        auto end_index = first().index();
+        auto const entries = last().index() - end_index;
         auto const pieces = std::min<std::uint64_t>(parts, entries);
         std::vector<entry_range> result;
         result.reserve(static_cast<std::size_t>(pieces));
-        auto begin = first_;
+        auto begin = first();
         for (std::uint64_t i = 0; i < pieces; ++i) {
             end_index += entries / pieces + (i < entries % pieces ? 1 : 0);
             auto end = begin;
@@ -220,9 +227,7 @@ class [[nodiscard]] entry_range : public basic_entry_range<false> {
 
   private:
     entry_range(cursor first, cursor last)
-        : basic_entry_range(entry_iterator(first), entry_iterator(last)),
-          first_(std::move(first)),
-          last_(std::move(last)) {}
+        : basic_entry_range(entry_iterator(std::move(first)), entry_iterator(std::move(last))) {}
 
     [[nodiscard]] static cursor lower(store::revision_ptr const& state, key_bound const& from) {
         cursor at(state);
@@ -243,9 +248,6 @@ class [[nodiscard]] entry_range : public basic_entry_range<false> {
         if (to.key && at.seek(*to.key) && to.inclusive) at.next();
         return at;
     }
-
-    cursor first_;
-    cursor last_;
 };
 
 static_assert(std::bidirectional_iterator<entry_iterator>);

@@ -60,10 +60,12 @@ class inner_patch_view {
 
     /// The child of the base that change `k` is about, or that it adds one behind.
     [[nodiscard]] std::size_t base_index(std::size_t k) const noexcept { return place(k) / 4; }
-    [[nodiscard]] unsigned what(std::size_t k) const noexcept { return place(k) % 4; }
-    [[nodiscard]] bool adds(std::size_t k) const noexcept {
-        return what(k) == static_cast<unsigned>(child_change::added);
+    /// What happens to it. REQUIRES: `has_known_change(k)`, which `check_inner_patch` has seen.
+    [[nodiscard]] child_change what(std::size_t k) const noexcept {
+        return static_cast<child_change>(place(k) % 4);
     }
+    [[nodiscard]] bool has_known_change(std::size_t k) const noexcept { return place(k) % 4 != 3; }
+    [[nodiscard]] bool adds(std::size_t k) const noexcept { return what(k) == child_change::added; }
     /// The new node, or patch. REQUIRES: `k < count()`.
     [[nodiscard]] node_ref node(std::size_t k) const noexcept {
         COPPICE_ASSERT(k < count_);
@@ -178,7 +180,7 @@ inline subtree inner_node::patched_child(std::size_t i) const noexcept {
         if (about > i) break;
         added += adds;
         if (about < i) continue;
-        if (change.what(k) == static_cast<unsigned>(child_change::patched)) {
+        if (change.what(k) == child_change::patched) {
             if (!replaced) result = base_.child(i - added);
             result.patch = change.node(k);
         } else {
@@ -226,7 +228,7 @@ inline node_pair inner_node::patched_child_of(std::string_view key,
     node_pair result; // null as long as it is the base's own child
     for (; k < change.count() && change.base_index(k) == base_child; ++k) {
         if (change.adds(k) && change.separator(k) > key) break;
-        if (change.what(k) != static_cast<unsigned>(child_change::patched)) {
+        if (change.what(k) != child_change::patched) {
             result = {change.node(k)};
         } else {
             if (result.base.is_null()) result.base = base_.node(base_child);
@@ -258,24 +260,26 @@ inline void check_inner_patch(bytes node, std::uint64_t offset) {
     std::size_t children = header.patched;
     for (std::size_t k = 0; k < count; ++k) {
         auto const index = patch.base_index(k);
-        auto const what = patch.what(k);
+        auto const is_added = patch.adds(k);
         auto const same = k > 0 && index == patch.base_index(k - 1);
         // A patch comes once behind a node, a node that replaces another comes first.
-        auto const in_turn = what == 2 || !same || (what == 0 && patch.what(k - 1) != 0);
-        if (what > 2 || index >= header.patched || !in_turn ||
+        auto const in_turn =
+            is_added || !same ||
+            (patch.what(k) == child_change::patched && patch.what(k - 1) != child_change::patched);
+        if (!patch.has_known_change(k) || index >= header.patched || !in_turn ||
             (k > 0 && index < patch.base_index(k - 1))) {
             detail::damaged("its places do not ascend", offset);
         }
         auto const end = patch.end(k);
         if (end < before || end > node.size() || end - before > max_key_bytes ||
-            (what != 2 && end != before)) {
+            (!is_added && end != before)) {
             detail::damaged("its separators pass its end", offset);
         }
         if (!detail::lies_below(patch.node(k), offset)) {
             detail::damaged("a child reference points outside", offset);
         }
         before = end;
-        children += what == 2 ? 1U : 0U;
+        children += is_added ? 1U : 0U;
     }
     if (node.size() - before >= 8) detail::damaged("its separators do not end at its end", offset);
     if (children != patch.children()) detail::damaged("its children are not counted", offset);

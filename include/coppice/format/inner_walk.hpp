@@ -68,7 +68,7 @@ class inner_walk {
         }
     }
     [[nodiscard]] bool is_patch(std::size_t change) const noexcept {
-        return node_.patch().what(change) == static_cast<unsigned>(child_change::patched);
+        return node_.patch().what(change) == child_change::patched;
     }
     void take_change() noexcept {
         auto const patch = node_.patch();

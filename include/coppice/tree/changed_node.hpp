@@ -241,8 +241,8 @@ namespace detail {
     std::size_t k = 0;
     std::size_t added = 0; // before the child
     auto const keep = [&](format::inner_patch_view const& patch) {
-        changes.push_back({patch.base_index(k), static_cast<format::child_change>(patch.what(k)),
-                           patch.node(k), patch.entries(k), patch.bytes(k), patch.separator(k)});
+        changes.push_back({patch.base_index(k), patch.what(k), patch.node(k), patch.entries(k),
+                           patch.bytes(k), patch.separator(k)});
         added += patch.adds(k) ? 1U : 0U;
         ++k;
     };

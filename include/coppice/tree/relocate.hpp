@@ -87,7 +87,7 @@ node_ref relocate_inner_patch(Sink& sink, node_ref node, unsigned level) {
     for (std::size_t k = 0; k < patch.count(); ++k) {
         refs[k] = patch.node(k);
         if (!refs[k].in_memory()) continue;
-        auto const is_patch = patch.what(k) == static_cast<unsigned>(format::child_change::patched);
+        auto const is_patch = patch.what(k) == format::child_change::patched;
         refs[k] = is_patch ? relocate_patch(sink, refs[k], level - 1)
                            : relocate_node(sink, {refs[k]}, level - 1).base;
     }
