@@ -16,6 +16,7 @@
 #include <coppice/error.hpp>
 #include <coppice/format/checksum.hpp>
 #include <coppice/format/endian.hpp>
+#include <coppice/format/fields.hpp>
 #include <coppice/format/reference.hpp>
 
 #include <algorithm>
@@ -83,17 +84,30 @@ inline constexpr std::uint16_t record_kept = 8;
 inline constexpr std::uint16_t record_flags =
     record_has_system_root | record_data_summed | record_has_patched_root | record_kept;
 
-inline void encode_root(std::byte* to, subtree const& root) noexcept {
-    store(to, root.node.hot);
-    store(to + 8, root.node.checksum);
-    store(to + 16, root.entries);
-    store(to + 24, root.bytes);
+/// The layout of a root in 32 bytes, from `at` on.
+template <typename Root, typename Field>
+void each_root_field(std::size_t at, Root& root, Field const& field) noexcept {
+    field(at, root.node.hot);
+    field(at + 8, root.node.checksum);
+    field(at + 16, root.entries);
+    field(at + 24, root.bytes);
 }
 
-[[nodiscard]] inline subtree decode_root(std::byte const* from) noexcept {
-    return {{load<std::uint64_t>(from), load<std::uint64_t>(from + 8)},
-            load<std::uint64_t>(from + 16),
-            load<std::uint64_t>(from + 24)};
+/// The layout of what every record has, but for its lengths, heights and flags.
+template <typename Record, typename Field>
+void each_record_field(Record& record, Field const& field) noexcept {
+    field(8, record.commit_id);
+    field(16, record.id_span);
+    field(24, record.time_us);
+    each_root_field(32, record.user.root, field);
+    field(64, record.begin_offset);
+    field(72, record.data_checksum);
+    field(80, record.previous.offset);
+    field(88, record.previous.checksum);
+    field(96, record.skip.offset);
+    field(104, record.skip.checksum);
+    field(112, record.index);
+    field(120, record.nonce);
 }
 
 } // namespace detail
@@ -118,27 +132,16 @@ inline void encode_root(std::byte* to, subtree const& root) noexcept {
     store(to + 4, static_cast<std::uint16_t>(image.size()));
     to[6] = std::byte{record.user.height};
     to[7] = std::byte{record.system.height};
-    store(to + 8, record.commit_id);
-    store(to + 16, record.id_span);
     store(to + 20, static_cast<std::uint16_t>(record.note.size()));
     store(to + 22,
           static_cast<std::uint16_t>((system ? detail::record_has_system_root : 0U) |
                                      (patched ? detail::record_has_patched_root : 0U) |
                                      (record.data_summed ? detail::record_data_summed : 0U) |
                                      (record.kept ? detail::record_kept : 0U)));
-    store(to + 24, record.time_us);
-    detail::encode_root(to + 32, record.user.root);
-    store(to + 64, record.begin_offset);
-    store(to + 72, record.data_checksum);
-    store(to + 80, record.previous.offset);
-    store(to + 88, record.previous.checksum);
-    store(to + 96, record.skip.offset);
-    store(to + 104, record.skip.checksum);
-    store(to + 112, record.index);
-    store(to + 120, record.nonce);
+    detail::each_record_field(record, field_writer(to));
     auto* tail = to + commit_record_fixed_bytes;
     if (system) {
-        detail::encode_root(tail, record.system.root);
+        detail::each_root_field(0, record.system.root, field_writer(tail));
         tail += 32;
     }
     if (patched) {
@@ -205,21 +208,13 @@ inline std::optional<commit_record> decode_record(bytes image, std::uint64_t off
     if ((flags & ~detail::record_flags) != 0) return {};
 
     commit_record record;
-    record.commit_id = load<std::uint64_t>(from + 8);
-    record.id_span = load<std::uint32_t>(from + 16);
-    record.time_us = load<std::uint64_t>(from + 24);
-    record.user = {detail::decode_root(from + 32), std::to_integer<std::uint8_t>(from[6])};
-    record.begin_offset = load<std::uint64_t>(from + 64);
-    record.data_checksum = load<std::uint64_t>(from + 72);
+    detail::each_record_field(record, field_reader(from));
+    record.user.height = std::to_integer<std::uint8_t>(from[6]);
     record.data_summed = (flags & detail::record_data_summed) != 0;
     record.kept = (flags & detail::record_kept) != 0;
-    record.previous = {load<std::uint64_t>(from + 80), load<std::uint64_t>(from + 88)};
-    record.skip = {load<std::uint64_t>(from + 96), load<std::uint64_t>(from + 104)};
-    record.index = load<std::uint64_t>(from + 112);
-    record.nonce = load<std::uint64_t>(from + 120);
     if (system) {
-        record.system = {detail::decode_root(from + commit_record_fixed_bytes),
-                         std::to_integer<std::uint8_t>(from[7])};
+        detail::each_root_field(commit_record_fixed_bytes, record.system.root, field_reader(from));
+        record.system.height = std::to_integer<std::uint8_t>(from[7]);
     }
     if (patched) {
         auto const* const patch = from + note_begin - 16;

@@ -11,9 +11,9 @@
 #include <coppice/bytes.hpp>
 #include <coppice/format/checksum.hpp>
 #include <coppice/format/endian.hpp>
+#include <coppice/format/fields.hpp>
 #include <coppice/format/file_header.hpp>
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -54,21 +54,31 @@ inline constexpr std::size_t visible_offset = 128;
     return load<std::uint64_t>(header.uuid.data()) ^ header.generation;
 }
 
+namespace detail {
+
+/// The layout of the page, between its magic and its checksum.
+template <typename Page, typename Field>
+void each_page_field(Page& page, Field const& field) noexcept {
+    field(8, page.boot_id);
+    field(24, page.uuid);
+    field(40, page.generation);
+    field(48, page.device);
+    field(56, page.inode);
+    field(64, page.mark_counter);
+    field(72, page.mark_checksum);
+    field(80, page.busy);
+    field(88, page.name_synced);
+}
+
+} // namespace detail
+
 /// The page as one write, mark first, so that it is stored before what it vouches for shows.
 [[nodiscard]] inline std::array<std::byte, live_page_bytes> encode(
     live_page const& page, visible_state const& visible) noexcept {
     std::array<std::byte, live_page_bytes> image{};
     auto* const to = image.data();
     store(to, live_page_magic);
-    std::copy(page.boot_id.begin(), page.boot_id.end(), to + 8);
-    std::copy(page.uuid.begin(), page.uuid.end(), to + 24);
-    store(to + 40, page.generation);
-    store(to + 48, page.device);
-    store(to + 56, page.inode);
-    store(to + 64, page.mark_counter);
-    store(to + 72, page.mark_checksum);
-    store(to + 80, std::uint64_t{page.busy});
-    store(to + 88, std::uint64_t{page.name_synced});
+    detail::each_page_field(page, field_writer(to));
     store(to + 96, checksum(bytes{image}.first(96)));
     store(to + visible_offset, visible.commit_id);
     store(to + visible_offset + 8, visible.file_tag);
@@ -99,15 +109,7 @@ namespace detail {
         return {};
     }
     live_page result;
-    std::copy_n(from + 8, 16, result.boot_id.begin());
-    std::copy_n(from + 24, 16, result.uuid.begin());
-    result.generation = load<std::uint64_t>(from + 40);
-    result.device = load<std::uint64_t>(from + 48);
-    result.inode = load<std::uint64_t>(from + 56);
-    result.mark_counter = load<std::uint64_t>(from + 64);
-    result.mark_checksum = load<std::uint64_t>(from + 72);
-    result.busy = load<std::uint64_t>(from + 80) != 0;
-    result.name_synced = load<std::uint64_t>(from + 88) != 0;
+    detail::each_page_field(result, field_reader(from));
     return result;
 }
 

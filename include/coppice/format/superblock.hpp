@@ -11,6 +11,7 @@
 #include <coppice/bytes.hpp>
 #include <coppice/format/checksum.hpp>
 #include <coppice/format/endian.hpp>
+#include <coppice/format/fields.hpp>
 #include <coppice/format/file_header.hpp>
 #include <coppice/format/reference.hpp>
 
@@ -55,23 +56,33 @@ inline constexpr std::uint64_t known_features = 0;
     return block_bytes * (1U + slot);
 }
 
+namespace detail {
+
+/// The layout of a slot, between its magic and its checksum.
+template <typename Slot, typename Field>
+void each_slot_field(Slot& slot, Field const& field) noexcept {
+    field(8, slot.counter);
+    field(16, slot.commit_id);
+    field(24, slot.record_offset);
+    field(32, slot.record_bytes);
+    field(36, slot.flags);
+    field(40, slot.record_checksum);
+    field(48, slot.end_offset);
+    field(56, slot.verify_from);
+    field(64, slot.features);
+    field(72, slot.uuid);
+    field(88, slot.generation);
+    field(96, slot.boot_id);
+}
+
+} // namespace detail
+
 /// Encodes a slot and sets `slot.checksum`.
 [[nodiscard]] inline std::array<std::byte, superblock_bytes> encode(superblock& slot) noexcept {
     std::array<std::byte, superblock_bytes> image{};
     auto* const to = image.data();
     store(to, superblock_magic);
-    store(to + 8, slot.counter);
-    store(to + 16, slot.commit_id);
-    store(to + 24, slot.record_offset);
-    store(to + 32, slot.record_bytes);
-    store(to + 36, slot.flags);
-    store(to + 40, slot.record_checksum);
-    store(to + 48, slot.end_offset);
-    store(to + 56, slot.verify_from);
-    store(to + 64, slot.features);
-    std::copy(slot.uuid.begin(), slot.uuid.end(), to + 72);
-    store(to + 88, slot.generation);
-    std::copy(slot.boot_id.begin(), slot.boot_id.end(), to + 96);
+    detail::each_slot_field(slot, field_writer(to));
     slot.checksum = checksum(bytes{image}.first(120));
     store(to + 120, slot.checksum);
     return image;
@@ -111,18 +122,7 @@ struct decoded_slot {
         slot.checksum != checksum(image.first(120))) {
         return result;
     }
-    slot.counter = load<std::uint64_t>(from + 8);
-    slot.commit_id = load<std::uint64_t>(from + 16);
-    slot.record_offset = load<std::uint64_t>(from + 24);
-    slot.record_bytes = load<std::uint32_t>(from + 32);
-    slot.flags = load<std::uint32_t>(from + 36);
-    slot.record_checksum = load<std::uint64_t>(from + 40);
-    slot.end_offset = load<std::uint64_t>(from + 48);
-    slot.verify_from = load<std::uint64_t>(from + 56);
-    slot.features = load<std::uint64_t>(from + 64);
-    std::copy_n(from + 72, slot.uuid.size(), slot.uuid.begin());
-    slot.generation = load<std::uint64_t>(from + 88);
-    std::copy_n(from + 96, slot.boot_id.size(), slot.boot_id.begin());
+    detail::each_slot_field(slot, field_reader(from));
     auto const in_order =
         slot.counter != 0 && slot.counter <= max_counter && slot.commit_id != 0 &&
         slot.commit_id <= max_counter && slot.record_offset >= data_begin_offset &&
