@@ -545,3 +545,16 @@ TEST_CASE("deferred commits of a database in memory are like those of a file") {
     db.close();
     CHECK(memory_database(medium, chosen).read().size() == 30);
 }
+
+// The longest time there is became negative as nanoseconds: everything was due at once.
+TEST_CASE("an interval of any length defers") {
+    workbench::folder const here;
+    options chosen;
+    chosen.flush.interval = std::chrono::milliseconds::max();
+    chosen.longest_run = std::chrono::milliseconds::max();
+    database db(here / "db", chosen);
+    for (int i = 0; i < 10; ++i) {
+        db.update([&](auto& txn) { txn.put("key", std::to_string(i)); }, durability::deferred);
+    }
+    CHECK(db.stats().deferred_commits == 10);
+}

@@ -7,6 +7,7 @@
 #include <coppice/commit_id.hpp>
 #include <coppice/error.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -169,6 +170,17 @@ struct options {
     /// The wall clock of commits, for tests. Empty means std::chrono::system_clock::now.
     std::function<std::chrono::system_clock::time_point()> clock = {};
 };
+
+/// The same options, but none so large that a sum with it overflows, or that opening takes for
+/// ever.
+[[nodiscard]] inline options within_limits(options chosen) {
+    constexpr auto most_unsynced = std::uint64_t{1} << 30U;
+    constexpr std::chrono::milliseconds longest = std::chrono::hours{24 * 365}; // as good as never
+    chosen.unsynced_limit_bytes = std::min(chosen.unsynced_limit_bytes, most_unsynced);
+    chosen.flush.interval = std::min(chosen.flush.interval, longest);
+    chosen.longest_run = std::min(chosen.longest_run, longest);
+    return chosen;
+}
 
 /// The longest key, in bytes. Keys may be empty and hold any bytes.
 inline constexpr std::uint64_t max_key_bytes = 65535;

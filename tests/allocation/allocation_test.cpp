@@ -7,14 +7,20 @@
 #include <test_database.hpp>
 
 #include <catch2/catch.hpp>
+#include <workbench.hpp>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <iterator>
 #include <new>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
 #include <vector>
 
 // ---- operator new that fails when told to ----------------------------------------------------
@@ -371,4 +377,66 @@ TEMPLATE_TEST_CASE("opening and creating that find no memory leave nothing behin
         }
     }
     CHECK(sum.failed > 40);
+}
+
+// A reader had made a tree of deferred commits just before the next one was to lie over it. For
+// that there was no memory, and the tree was gone: acknowledged commits with it. Closing without
+// memory lost deferred commits without a word, and kept the file locked for ever.
+TEST_CASE("deferred commits outlive a commit that finds no memory behind a reader's look") {
+    for (std::uint64_t before = 0; before < 8; ++before) {
+        std::optional<coppice::memory_database> db;
+        bool looks = false;
+        coppice::options chosen;
+        chosen.durability = durability::deferred;
+        chosen.flush.interval = {};
+        chosen.clock = [&] {
+            if (looks) {
+                looks = false;
+                auto const mine = std::exchange(current, {});
+                std::thread([&] { static_cast<void>(db->get("a")); }).join();
+                current = mine;
+            }
+            return std::chrono::system_clock::now();
+        };
+        db.emplace(chosen);
+        for (auto const* const key : {"a", "b"}) db->update([&](auto& t) { t.put(key, "1"); });
+        auto made = true;
+        {
+            auto txn = db->write();
+            txn.put("c", "1");
+            looks = true;
+            armed const now(failing::once, before);
+            try {
+                txn.commit();
+            } catch (std::bad_alloc const&) {
+                made = false;
+            }
+        }
+        db->update([](auto& t) { t.put("d", "1"); });
+        CHECK(db->get("a"));
+        CHECK(db->get("b"));
+        CHECK(db->get("c").has_value() == made);
+        CHECK(db->read().size() == (made ? 4U : 3U));
+    }
+}
+
+TEST_CASE("closing that finds no memory says what is lost, and locks nobody out") {
+    workbench::folder const here;
+    for (std::uint64_t before = 0; before < 16; ++before) {
+        auto const path = here / std::to_string(before);
+        std::size_t told = 0;
+        {
+            coppice::options chosen;
+            chosen.durability = durability::deferred;
+            chosen.flush.interval = {};
+            chosen.events.log = [&](coppice::log_level, std::string_view) { ++told; };
+            coppice::database db(path, chosen);
+            db.update([](auto& txn) { txn.put("a", "1"); });
+            armed const now(failing::from_then_on, before);
+            db.close();
+        }
+        coppice::database db(path);
+        CHECK(db.try_write());
+        CHECK((db.get("a").has_value() || told > 0));
+    }
 }

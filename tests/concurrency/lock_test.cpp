@@ -10,11 +10,14 @@
 
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <optional>
+#include <string>
 
 namespace {
 
 using coppice::database;
+using coppice::durability;
 using coppice::errc;
 using support::kind_of;
 using workbench::child;
@@ -232,6 +235,49 @@ TEST_CASE("a child forked within a transaction can neither use nor disturb it") 
     CHECK_FALSE(db.get("child"));
     CHECK_NOTHROW(db.update([](auto& more) { more.put("and", "on"); }));
     CHECK(db.check().clean());
+}
+
+// Only the first append of a transaction asked whether it is in a fork. One that had loaded
+// already, and had a view, wrote in its end: zeros over what the parent had appended since, and a
+// slot that took the parent's last commit back. A deferred commit of a child told nobody that it is
+// none.
+TEST_CASE("a child forked within a load writes nothing, however its transaction ends") {
+    if (workbench::skip_forks()) return;
+    workbench::folder const here;
+    make(here / "db");
+    database db(here / "db", bank::chosen());
+    std::map<std::string, std::string> const pairs{{"loaded", std::string(5000, 'x')}};
+    for (int way = 0; way < 4; ++way) {
+        std::optional<database::transaction> txn(db.write());
+        txn->load(pairs);
+        auto const view = txn->view();
+        child forked([&](reporter const& to) {
+            to.tell(1, 1);
+            workbench::sleep_ms(50); // the parent commits meanwhile
+            if (way == 1) txn->rollback();
+            if (way == 2) {
+                bank::require(kind_of([&] { txn->load(pairs); }) == errc::forked, "it loaded");
+            }
+            if (way == 3) {
+                bank::require(kind_of([&] { txn->commit(durability::deferred); }) == errc::forked,
+                              "it deferred");
+            }
+            txn.reset();
+            to.tell(2, 1);
+        });
+        REQUIRE(forked.next_reports().size() == 1);
+        txn->put("way", std::to_string(way));
+        txn->commit(durability::sync);
+        CHECK(forked.all_reports().size() == 1);
+        CHECK(forked.wait() == 0);
+        CHECK(view.get("loaded") == pairs.at("loaded"));
+        db.update([&](auto& more) { more.put("next", std::to_string(way)); });
+        database const again(here / "db", bank::chosen());
+        CHECK(again.get("way") == std::to_string(way));
+        CHECK(again.get("loaded") == pairs.at("loaded"));
+        CHECK(again.check().clean());
+        db.update([](auto& more) { more.erase("loaded"); });
+    }
 }
 
 TEST_CASE("a child forked beside a pending commit leaves it to the parent") {

@@ -114,3 +114,31 @@ TEST_CASE("what is remembered keeps no file open") {
     auto const uses = on.file.storage.use_count();
     CHECK(uses == 1);
 }
+
+// To keep what a view reads, a rolled-back load moves the end of the newest slot, of which nothing
+// in the live page told. Another handle of the process went on from the slots as it had left them,
+// and was told that it had lost the lock; what it had deferred could not be written any more.
+TEST_CASE("a handle looks again where another one of its process has only moved the end") {
+    testing::machine machine;
+    auto const mine = machine.start_process();
+    auto chosen = proving::tiny();
+    chosen.flush.interval = {};
+    testing::database one(mine, chosen);
+    testing::database other(mine, chosen);
+    for (auto const how : {durability::sync, durability::lazy, durability::deferred}) {
+        other.update([](auto& txn) { txn.put("other", "1"); });
+        one.update([](auto& txn) { txn.put("one", "1"); });
+        {
+            auto txn = other.write();
+            txn.load(proving::numbered_entries(100, "loaded"));
+            auto const view = txn.view();
+            txn.rollback();
+        }
+        other.sync(); // says idle where there is nothing to sync
+        one.update([](auto& txn) { txn.put("one", "2"); }, how);
+        one.sync();
+        CHECK(one.get("one") == "2");
+        CHECK(other.get("one") == "2");
+    }
+    CHECK(one.check().clean());
+}

@@ -6,12 +6,16 @@
 // Invariant: the tenure is kept exactly while something is deferred in it. It holds the handle that
 //   keeps it, so whoever closes a handle ends that circle.
 
+#include <coppice/storage/turn.hpp>
 #include <coppice/store/flusher.hpp>
 #include <coppice/store/settler.hpp>
 #include <coppice/version.hpp>
 
 #include <atomic>
+#include <chrono>
+#include <exception>
 #include <memory>
+#include <string>
 #include <thread>
 #include <utility>
 
@@ -29,6 +33,16 @@ template <typename Tenure> class kept_tenure {
         bound_ = thread;
         has_deferred_ = running != nullptr;
         tenure_.swap(running);
+    }
+    /// Ends that without a session, for which there is no memory: the tenure must not last for
+    /// ever.
+    void let_go(storage::turn& turn, std::string const& path) noexcept {
+        try {
+            if (!turn.acquire(std::chrono::steady_clock::now(), path)) return;
+            keep({});
+            turn.release();
+        } catch (std::exception const&) { // this thread has the turn already, and ends it
+        }
     }
     /// Are there commits that only this handle can see? Any thread.
     [[nodiscard]] bool has_deferred() const noexcept { return has_deferred_; }

@@ -55,17 +55,19 @@ class postponed_commits {
                                    std::uint64_t id, std::uint64_t now_us) {
         std::scoped_lock const guard(mutex_);
         auto record = record_;
-        auto seen = take_seen();
-        if (edits_.empty()) {
-            auto below = seen ? seen : newest;
+        auto const begins = edits_.empty();
+        auto const below = !begins ? below_ : seen_ ? seen_ : newest;
+        if (begins) {
             record = record_after(written, *below, id, now_us, {{}, below->system()}, {});
-            below_ = std::move(below);
         } else {
             record.commit_id = id;
             record.id_span += 1;
             record.time_us = std::max(now_us, record.time_us + 1);
         }
-        edits_.take(edits);
+        if (seen_) keep_seen();
+        edits_.take(edits); // the last that may fail
+        auto seen = take_seen();
+        below_ = below;
         record_ = std::move(record);
         memory_ = std::move(memory);
         any_.store(true, std::memory_order_release);
@@ -126,10 +128,15 @@ class postponed_commits {
     /// What the writer builds on holds the memory of what it builds on.
     [[nodiscard]] revision_ptr take_seen() {
         if (!seen_) return {};
-        memory_->adopt(seen_nodes_);
-        seen_nodes_.reset();
+        keep_seen();
         memory_.reset();
         return std::exchange(seen_, {});
+    }
+
+    void keep_seen() {
+        if (!seen_nodes_) return;
+        memory_->adopt(seen_nodes_);
+        seen_nodes_.reset();
     }
 
     std::mutex mutex_;

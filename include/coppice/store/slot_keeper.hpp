@@ -95,6 +95,7 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
         }
         newest_ = slot;
         newest_index_ = index;
+        is_untold_ = false;
         last_counter_ = slot.counter;
         last_id_ = std::max(last_id_, slot.commit_id);
         slots_.slots[index] = {slot_state::good, slot};
@@ -111,6 +112,7 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
         if (!page_.busy) write_page(true);
         if (all_durable()) slot.verify_from = slot.end_offset;
         write_slot(slot);
+        is_untold_ = true;
     }
 
     /// Cuts off what is behind both slots.
@@ -142,12 +144,14 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
     void mark_durable() {
         page_.mark_counter = durable_.counter;
         page_.mark_checksum = durable_.checksum;
+        is_untold_ = is_untold_ && !all_durable();
         write_page(true);
     }
-    /// Writes the live page. @param busy are there bytes that nobody vouches for?
+    /// Writes the live page. @param busy are there bytes that nobody vouches for? It stays busy as
+    /// long as nothing in it tells of the newest slot, so that other handles of the process look.
     void write_page(bool busy) {
         auto next = page_;
-        next.busy = busy;
+        next.busy = busy || is_untold_;
         lock_->write_page(0, format::encode(next, visible_));
         page_ = next; // not before: who could not say busy must not say idle in going away
     }
@@ -182,6 +186,7 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
         slots_.slots[0] = {slot_state::good, slot};
         newest_ = durable_ = slot;
         newest_index_ = durable_index_ = 0;
+        is_untold_ = false;
         last_counter_ = slot.counter;
         last_id_ = std::max(last_id_, slot.commit_id);
         speak_of(*file.image);
@@ -213,6 +218,7 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
     slot_pair slots_;           // as they are in the file
     superblock newest_;         // the slot in force
     unsigned newest_index_ = 0; // which of the two it is
+    bool is_untold_ = false;    // does it differ from one before it in its end alone?
     superblock durable_;        // the last slot known to be durable
     unsigned durable_index_ = 0;
     std::uint64_t last_counter_ = 0;

@@ -50,9 +50,8 @@ template <storage::medium Medium> class store {
 
     /// Opens, or makes, what the options say. @throws error; then nothing is open or left behind,
     ///   but for a whole empty database whose name alone could not be synced
-    store(Medium medium, options chosen) : medium_(std::move(medium)), options_(std::move(chosen)) {
-        constexpr auto most_unsynced = std::uint64_t{1} << 30U;
-        options_.unsynced_limit_bytes = std::min(options_.unsynced_limit_bytes, most_unsynced);
+    store(Medium medium, options chosen)
+        : medium_(std::move(medium)), options_(within_limits(std::move(chosen))) {
         if (options_.read_only) {
             lock_ = medium_.reader_lock();
             file_ = recognise(medium_.open(storage::access::read_only), options_.verify, path());

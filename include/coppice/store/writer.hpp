@@ -88,6 +88,7 @@ template <storage::medium Medium> class writer {
 
     /// Where this transaction's bytes go. Does what must be done before the first append.
     [[nodiscard]] appender_type& append() {
+        require_writable(*owner_); // in a fork it is the parent's
         if (!appender_) {
             within().prepare();
             appender_.emplace(*file().storage, within().append_offset());
@@ -341,8 +342,13 @@ void writer<Medium>::write_last(std::shared_ptr<store_type> const& owner) noexce
         tell(told, &events::on_error, e);
         tell(told, &events::log, log_level::error, std::string_view("deferred commits are lost"));
     } catch (std::exception const&) { // no memory now
+        if (may_lose) {
+            tell(owner->chosen().events, &events::log, log_level::error,
+                 std::string_view("deferred commits are lost: no memory to write them"));
+        }
     }
-    if (session) kept.keep({});
+    if (!session) return kept.let_go(owner->turn(), owner->path());
+    kept.keep({});
 }
 
 /// Appends what a record tells of. @throws error; then nothing has changed

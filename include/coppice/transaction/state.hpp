@@ -173,6 +173,7 @@ template <storage::medium Medium> class transaction_state {
         if (open_streams != 0) {
             throw error(errc::stream_unfinished, std::to_string(open_streams) + " open streams");
         }
+        store::writer<Medium>::require_writable(owner()); // in a fork it is the parent's
         auto const untouched = !work_ && !edits_.empty() && note.empty();
         if (how == durability::deferred && untouched && session_->may_postpone()) {
             auto result = session_->postpone(edits_, keeps);
@@ -185,12 +186,15 @@ template <storage::medium Medium> class transaction_state {
         if (work()->user() != base->user()) {
             result =
                 session_->commit({work()->user(), work()->system()}, how, std::move(note), keeps);
-        } else if (how == durability::lazy) {
+            session_.reset();
+            return result;
+        }
+        if (how == durability::lazy) {
             session_->flush();
         } else if (how != durability::deferred) {
             session_->sync();
         }
-        session_.reset();
+        rollback(); // what was loaded and taken back may still be looked at
         return result;
     }
 
