@@ -558,3 +558,16 @@ TEST_CASE("an interval of any length defers") {
     }
     CHECK(db.stats().deferred_commits == 10);
 }
+
+TEST_CASE("where each commit is told, each deferred one is, with what is in it") {
+    workbench::folder const here;
+    std::vector<std::uint64_t> entries;
+    options chosen;
+    chosen.flush.interval = {};
+    chosen.events.on_commit = [&](commit_info const& made) { entries.push_back(made.entries); };
+    database db(here / "db", chosen);
+    for (int i = 0; i < 3; ++i) {
+        db.update([&](auto& txn) { txn.put(std::to_string(i), "v"); }, durability::deferred);
+    }
+    CHECK(entries == std::vector<std::uint64_t>{1, 2, 3});
+}

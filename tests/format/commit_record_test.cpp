@@ -244,3 +244,10 @@ TEST_CASE("any older record is reached in a logarithmic number of steps") {
 
 static_assert(noexcept(format::encoded_bytes(std::declval<commit_record const&>())));
 static_assert(format::max_height == 40);
+
+TEST_CASE("no record of a file names a patch in memory") {
+    auto record = with_patched_root(some_record());
+    REQUIRE(format::decode_record(format::encode(record), record_offset));
+    record.user.root.patch.hot |= format::memory_bit;
+    CHECK_FALSE(format::decode_record(format::encode(record), record_offset));
+}

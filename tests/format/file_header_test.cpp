@@ -129,3 +129,14 @@ TEST_CASE("headers are the same where every field is") {
     CHECK_FALSE(with([](auto& header) { ++header.nodes.inner_bytes; }) == some_header());
     CHECK_FALSE(with([](auto& header) { ++header.nodes.inline_value_bytes; }) == some_header());
 }
+
+TEST_CASE("headers that differ in anything are not equal") {
+    format::file_header const header;
+    CHECK(header == format::file_header{});
+    auto other = header;
+    other.nodes.patches = !other.nodes.patches;
+    CHECK_FALSE(other == header);
+    other = header;
+    ++other.nodes.inner_bytes;
+    CHECK_FALSE(other == header);
+}

@@ -3,8 +3,11 @@
 #include <coppice/format/patch_writer.hpp>
 
 #include <catch2/catch.hpp>
+#include <kind_of.hpp>
 #include <node_block.hpp>
 
+#include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -232,4 +235,32 @@ TEST_CASE("the patches of an inner node are counted and lie between base and par
     CHECK(refusal(with(inner.patch_refs_begin(), some_node(0).hot)) == errc::corrupt); // below it
     CHECK(refusal(with(inner.patch_refs_begin(),
                        format::node_ref::at(node_block::offset, 64, 0).hot)) == errc::corrupt);
+}
+
+TEST_CASE("nodes of other kinds are no inner patches and inner patches no inner nodes") {
+    CHECK(inner_patch_refusal(base_to_patch()) == errc::corrupt);
+    auto const patch = inner_patch_of(inner_sample(), 4, 7);
+    auto const check = [&] { format::check_inner(patch.all(), node_block::offset); };
+    CHECK(support::kind_of(check) == errc::corrupt);
+}
+
+TEST_CASE("the patches of an inner node that fills whole words of bits are counted") {
+    std::vector<std::string> lows{""};
+    for (int i = 100; i < 163; ++i) lows.push_back("k" + std::to_string(i));
+    std::vector<format::inner_item> items;
+    for (std::size_t i = 0; i < lows.size(); ++i) items.push_back({lows[i], {some_node(i), 1, 1}});
+    items.back().child.patch = some_node(100);
+    block node(format::inner_node_bytes(items));
+    format::write_inner(1, items, node.writable());
+    REQUIRE(format::load_node_header(node.data()).count == 64);
+    CHECK_NOTHROW(format::check_inner(node.all(), node_block::offset));
+    CHECK(format::inner_view(node.data()).child(63).patch == some_node(100));
+}
+
+TEST_CASE("an inner patch ends with its last separator") {
+    auto const sound = inner_patch_of(inner_sample(), 4, 7);
+    block longer(sound.all().size() + 8);
+    std::copy(sound.all().begin(), sound.all().end(), longer.data());
+    format::store(longer.data() + 4, static_cast<std::uint32_t>(longer.all().size()));
+    CHECK(inner_patch_refusal(longer) == errc::corrupt);
 }

@@ -178,3 +178,15 @@ TEST_CASE("no byte of a leaf patch leads outside whatever it becomes") {
         CHECK(leaf_patch_refusal(block(sound.all().first(size))));
     }
 }
+
+TEST_CASE("a leaf is no leaf patch") { CHECK(leaf_patch_refusal(patched_base()) == errc::corrupt); }
+
+TEST_CASE("a patch whose keys are not those of its places leads to nothing outside") {
+    auto const base = patched_base();
+    auto const patch = leaf_patch_of({{0, true, true, {"z", {}}}}, 4, 3); // erases "b"
+    REQUIRE_FALSE(leaf_patch_refusal(block(patch.all())));
+    format::leaf_node const leaf(base.data(), patch.data());
+    auto const [index, found] = leaf.lower_bound("h");
+    CHECK(index == leaf.count());
+    CHECK_FALSE(found);
+}

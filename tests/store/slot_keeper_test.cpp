@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <vector>
 
 using namespace coppice;
 
@@ -139,4 +140,28 @@ TEST_CASE("counters go on over a move to a fresh file, whose slot 0 is durable")
     CHECK(other.told().log[0].offset == format::slot_offset(1));
     on.slots.forget({false, true});
     CHECK(on.slots.slots().slots[1].state == format::slot_state::empty);
+}
+
+TEST_CASE("an end that has moved keeps the page busy until something in it tells of the slot") {
+    slot_bench on;
+    auto const busy = [&] { return format::load_live_page(on.lock->page())->busy; };
+    auto const move = [&] {
+        auto const end_offset = on.file.storage->size();
+        on.file.storage->write(end_offset, std::vector<std::byte>(64));
+        on.slots.write_page(false);
+        CHECK_FALSE(busy());
+        on.slots.move_end(end_offset + 64);
+        CHECK(on.slots.newest().end_offset == end_offset + 64);
+        CHECK(busy());
+        on.slots.write_page(false);
+        CHECK(busy());
+    };
+    move();
+    on.sync(); // the mark tells
+    on.slots.write_page(false);
+    CHECK_FALSE(busy());
+    move();
+    on.slots.write_slot(on.next()); // a commit tells
+    on.slots.write_page(false);
+    CHECK_FALSE(busy());
 }
