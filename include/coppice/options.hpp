@@ -171,8 +171,7 @@ struct options {
     std::function<std::chrono::system_clock::time_point()> clock = {};
 };
 
-/// The same options, but none so large that a sum with it overflows, or that opening takes for
-/// ever.
+/// The same options, but none so large that a sum with it overflows or opening takes for ever.
 [[nodiscard]] inline options within_limits(options chosen) {
     constexpr auto most_unsynced = std::uint64_t{1} << 30U;
     constexpr std::chrono::milliseconds longest = std::chrono::hours{24 * 365}; // as good as never

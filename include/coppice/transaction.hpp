@@ -168,7 +168,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
     /// nothing, and does for those before it what it would do for itself: deferred ones are
     /// written, lazy ones made durable.
     /// @param how overrides the durability of the options
-    /// @param note at most 4,096 bytes, kept with the commit; dropped where there is none
+    /// @param note at most 4,096 bytes, kept with the commit; dropped where nothing is committed
     /// @return the id of the commit, or of the newest one if there was nothing to commit
     /// @throws errc::note_too_large, stream_unfinished, lock_lost, corrupt, finished, sync_failed,
     ///   and errno of the system; the transaction stays open, except after errc::sync_failed

@@ -248,12 +248,15 @@ TEST_CASE("a child forked within a load writes nothing, however its transaction 
     database db(here / "db", bank::chosen());
     std::map<std::string, std::string> const pairs{{"loaded", std::string(5000, 'x')}};
     for (int way = 0; way < 4; ++way) {
+        std::array<int, 2> committed{};
+        REQUIRE(::pipe2(committed.data(), O_CLOEXEC) == 0);
         std::optional<database::transaction> txn(db.write());
         txn->load(pairs);
         auto const view = txn->view();
         child forked([&](reporter const& to) {
-            to.tell(1, 1);
-            workbench::sleep_ms(50); // the parent commits meanwhile
+            char nothing = 0;
+            ::close(committed[1]);
+            static_cast<void>(!::read(committed[0], &nothing, 1)); // until the parent has committed
             if (way == 1) txn->rollback();
             if (way == 2) {
                 bank::require(kind_of([&] { txn->load(pairs); }) == errc::forked, "it loaded");
@@ -263,12 +266,13 @@ TEST_CASE("a child forked within a load writes nothing, however its transaction 
                               "it deferred");
             }
             txn.reset();
-            to.tell(2, 1);
+            to.tell(1, 1);
         });
-        REQUIRE(forked.next_reports().size() == 1);
         txn->put("way", std::to_string(way));
         txn->commit(durability::sync);
+        ::close(committed[1]);
         CHECK(forked.all_reports().size() == 1);
+        ::close(committed[0]);
         CHECK(forked.wait() == 0);
         CHECK(view.get("loaded") == pairs.at("loaded"));
         db.update([&](auto& more) { more.put("next", std::to_string(way)); });

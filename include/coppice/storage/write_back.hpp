@@ -6,7 +6,6 @@
 // Invariant: a hint and no promise; what it comes to is told by the next sync alone. No range is
 //   handed over twice, unless the file was cut meanwhile. Thread safety: any number of threads.
 
-#include <algorithm>
 #include <atomic>
 #include <cstdint>
 

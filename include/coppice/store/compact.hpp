@@ -140,8 +140,7 @@ template <storage::medium Medium> class compaction {
         auto const session = enter();
         if (!session) return false;
         session->flush(); // what is in memory is in no file that could be copied
-        // Readers may be shown a commit that a failed sync has lost: it is not to be caught up
-        // with.
+        // Readers may be shown a commit that a failed sync has lost, which must not be followed.
         session->within().prepare_to_sync();
         base_ = session->base();
         fresh_ = owner_->medium().fresh();
@@ -316,12 +315,12 @@ template <storage::medium Medium>
 std::optional<std::uint64_t> compact(std::shared_ptr<store<Medium>> const& owner,
                                      compaction_hooks const& hooks) {
     writer<Medium>::require_writable(*owner);
-    // Never without a limit: who waits in the kernel to compact, while the one who does waits to
-    // write, would be a cycle to it.
     if (owner->turn().binds_this_thread()) {
         // The one who compacts might wait for this very thread.
         throw error(errc::would_deadlock, "first finish this thread's transaction", owner->path());
     }
+    // Never without a limit: who waits in the kernel to compact, while the one who does waits to
+    // write, would be a cycle to it.
     auto const until = detail::patience(hooks).value_or(storage::asking_for_ever);
     auto const lock = owner->medium().compaction_lock();
     storage::held_lock const held(*lock, until);

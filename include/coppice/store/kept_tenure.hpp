@@ -34,8 +34,7 @@ template <typename Tenure> class kept_tenure {
         has_deferred_ = running != nullptr;
         tenure_.swap(running);
     }
-    /// Ends that without a session, for which there is no memory: the tenure must not last for
-    /// ever.
+    /// Ends that without a session, for which there is no memory: no tenure may last for ever.
     void let_go(storage::turn& turn, std::string const& path) noexcept {
         try {
             if (!turn.acquire(std::chrono::steady_clock::now(), path)) return;
