@@ -172,7 +172,7 @@ TEST_CASE("a small commit takes these system calls and no others", "[counted]") 
         // Two names, a random number for each 32 commits, and the look at the kernel's lock.
         CHECK(calls["getrandom"] <= commits / 32 + 1);
         CHECK(calls["getpid"] == 0);
-        CHECK(calls["newfstatat"] + calls["fstatat64"] == 4 * commits); // lock file, file
+        CHECK(calls["statx"] == 4 * commits); // lock file, file
         CHECK(calls["fcntl"] == 4 * commits); // lock, twice: is it ours, unlock
         CHECK(calls["pread64"] == commits);   // the slots
         CHECK(calls["fdatasync"] == (how == "lazy" ? 0 : commits));

@@ -137,8 +137,7 @@ class Scenario:
         if "open 0" not in said and call != "close" and not what.endswith("+"):
             return "UNEXPLAINED"
         left = os.listdir(folder / "d")
-        if "db.compact" in left and self.state != "leftover" and call not in ("unlinkat",
-                                                                              "newfstatat"):
+        if "db.compact" in left and self.state != "leftover" and call not in ("unlinkat", "statx"):
             return "UNEXPLAINED"
         if "unknown" in first:
             return "poisoned"

@@ -37,14 +37,14 @@ TEST_CASE("descriptors that Boost opens are of the file and not inherited") {
     workbench::folder const here;
     auto const path = here / "a";
     auto const file = make_file(path);
-    auto const identity = posix::identity_of(posix::status_of(file.get(), path));
+    auto const identity = posix::status_of(file.get(), path).identity;
     auto const mapping = open_with_boost(
         file.get(), path, [](char const* name) { return ipc::file_mapping(name, ipc::read_only); });
     auto const lock =
         open_with_boost(file.get(), path, [](char const* name) { return ipc::file_lock(name); });
     for (int const each : {descriptor_of(mapping), descriptor_of(lock)}) {
         CHECK(each != file.get());
-        CHECK(posix::identity_of(posix::status_of(each, path)) == identity);
+        CHECK(posix::status_of(each, path).identity == identity);
         CHECK_FALSE(is_inherited(each));
     }
 }

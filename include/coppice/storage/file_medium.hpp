@@ -60,7 +60,7 @@ class file_medium {
         if (!opened.file) fail_to_open(opened.failure);
         auto const status = posix::status_of(opened.file.get(), path());
         require_plain(status);
-        if (how == access::read_write && status.st_nlink > 1) {
+        if (how == access::read_write && status.links > 1) {
             throw error(errc::hard_linked, "open it read-only, or remove its other names", path());
         }
         return std::make_shared<file_storage>(std::move(opened.file), path());
@@ -94,13 +94,13 @@ class file_medium {
     [[nodiscard]] bool discard_fresh() { return remove_plain(place_->fresh_name); }
     [[nodiscard]] std::optional<file_identity> companion() const {
         auto const found = status_of_name(place_->fresh_name);
-        return found ? std::optional(posix::identity_of(*found)) : std::nullopt;
+        return found ? std::optional(found->identity) : std::nullopt;
     }
 
     [[nodiscard]] standing compare(file_storage const& opened) const {
         auto const found = status_of_name(place_->name);
         if (!found) return standing::missing;
-        bool const same = posix::identity_of(*found) == opened.identity();
+        bool const same = found->identity == opened.identity();
         return same ? standing::same : standing::replaced;
     }
 
@@ -133,12 +133,12 @@ class file_medium {
     [[nodiscard]] lock_place lock_file(char const* suffix) const {
         return {place_->folder, place_->name + suffix, place_->path + suffix};
     }
-    [[nodiscard]] std::optional<struct stat> status_of_name(std::string const& name) const {
+    [[nodiscard]] std::optional<posix::file_status> status_of_name(std::string const& name) const {
         return posix::status_at(folder(), name, path());
     }
 
-    void require_plain(struct stat const& status) const {
-        if (!S_ISREG(status.st_mode)) {
+    void require_plain(posix::file_status const& status) const {
+        if (!status.is_plain_file()) {
             throw error(errc::unusable_path, "what is at the path is not a plain file", path());
         }
     }
@@ -146,7 +146,7 @@ class file_medium {
     [[nodiscard]] bool remove_plain(std::string const& name) {
         auto const found = status_of_name(name);
         if (!found) return false;
-        if (!S_ISREG(found->st_mode)) {
+        if (!found->is_plain_file()) {
             throw error(errc::unusable_path, "not a plain file, so it is left alone: " + name,
                         path());
         }

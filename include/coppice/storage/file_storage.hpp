@@ -30,10 +30,10 @@ class file_storage {
     file_storage(posix::descriptor file, std::string path)
         : file_(std::move(file)),
           path_(std::move(path)),
-          identity_(posix::identity_of(posix::status_of(file_.get(), path_))) {}
+          identity_(posix::status_of(file_.get(), path_).identity) {}
 
     [[nodiscard]] std::uint64_t size() const {
-        return static_cast<std::uint64_t>(posix::status_of(file_.get(), path_).st_size);
+        return posix::status_of(file_.get(), path_).size_bytes;
     }
 
     [[nodiscard]] std::size_t read(std::uint64_t offset, mutable_bytes buffer) const {

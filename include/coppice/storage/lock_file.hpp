@@ -124,11 +124,11 @@ inline void write_owner(int file, owner_record const& record, std::string const&
 }
 
 /// Throws `errc::lock_unusable` unless the status is that of a plain file with one name.
-inline void require_plain_lock_file(struct stat const& status, std::string const& path) {
-    if (!S_ISREG(status.st_mode)) {
+inline void require_plain_lock_file(posix::file_status const& status, std::string const& path) {
+    if (!status.is_plain_file()) {
         throw error(errc::lock_unusable, "the lock file is not a regular file", path);
     }
-    if (status.st_nlink > 1) {
+    if (status.links > 1) {
         throw error(errc::lock_unusable, "the lock file has a second hard link", path);
     }
 }
@@ -144,7 +144,7 @@ namespace detail {
 
 /// Makes the lock file; nothing where somebody else made it meanwhile.
 inline posix::descriptor make_lock_file(lock_place const& place,
-                                        std::optional<struct stat> const& database) {
+                                        std::optional<posix::file_status> const& database) {
     int const flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_NONBLOCK;
     auto made = posix::try_open_at(place.directory->get(), place.name.c_str(), flags, 0666);
     if (!made.file && made.failure == EEXIST) return {};
@@ -160,8 +160,8 @@ inline posix::descriptor make_lock_file(lock_place const& place,
 /// @param database the status of the database, whose rights a new lock file takes over
 /// @return what is open now may be anything: REQUIRES require_plain_lock_file, once the registry
 ///     knows whether it may be closed. Throws `lock_unusable`, `io_failed`.
-[[nodiscard]] inline posix::descriptor open_lock_file(lock_place const& place,
-                                                      std::optional<struct stat> const& database) {
+[[nodiscard]] inline posix::descriptor open_lock_file(
+    lock_place const& place, std::optional<posix::file_status> const& database) {
     constexpr int most_races = 100;
     posix::low_descriptors const occupied;
     int const flags = O_RDWR | O_NOFOLLOW | O_NONBLOCK;

@@ -29,7 +29,7 @@ class lock_entry {
         : file_(std::move(file)),
           path_(std::move(path)),
           process_(process),
-          identity_(posix::identity_of(posix::status_of(file_.get(), path_))) {}
+          identity_(posix::status_of(file_.get(), path_).identity) {}
 
     [[nodiscard]] file_identity identity() const noexcept { return identity_; }
     [[nodiscard]] std::byte const* page() const noexcept { return page_.data.get(); }
@@ -112,7 +112,7 @@ inline bool lock_entry::lock(deadline until, lock_place const& place) {
 
 inline void lock_entry::require_in_place(lock_place const& place) const {
     auto const found = posix::status_at(place.directory->get(), place.name, place.path);
-    if (!found || posix::identity_of(*found) != identity_) {
+    if (!found || found->identity != identity_) {
         throw error(errc::lock_lost, "the lock file was removed or replaced; open again", path_);
     }
 }
@@ -143,7 +143,7 @@ inline void lock_entry::make_writable(posix::descriptor file) {
     require_only_copy();
     auto const status = posix::status_of(file_.get(), path_);
     // Growing never takes away what another process may have written meanwhile.
-    if (status.st_size < static_cast<off_t>(live_page_size_bytes)) {
+    if (status.size_bytes < live_page_size_bytes) {
         posix::reserve(file_.get(), live_page_size_bytes, path_);
     }
     map_page();
@@ -196,7 +196,7 @@ class lock_registry {
     /// @param database its status, whose rights a new lock file takes over
     /// Throws `lock_unusable`, `second_copy`, `io_failed`.
     [[nodiscard]] lock_entry& attach_writer(lock_place const& place,
-                                            std::optional<struct stat> const& database);
+                                            std::optional<posix::file_status> const& database);
 
     /// One more user of an existing lock file's live page; null where there is none to be read.
     [[nodiscard]] lock_entry* attach_reader(lock_place const& place);
@@ -211,8 +211,8 @@ class lock_registry {
   private:
     explicit lock_registry(process_state const& process) : process_(process) {}
 
-    [[nodiscard]] lock_entry* find(struct stat const& status) noexcept {
-        auto const wanted = posix::identity_of(status);
+    [[nodiscard]] lock_entry* find(posix::file_status const& status) noexcept {
+        auto const wanted = status.identity;
         auto const found = std::find_if(entries_.begin(), entries_.end(), [&](auto const& entry) {
             return entry->identity() == wanted;
         });
@@ -245,7 +245,7 @@ class lock_registry {
 };
 
 inline lock_entry& lock_registry::attach_writer(lock_place const& place,
-                                                std::optional<struct stat> const& database) {
+                                                std::optional<posix::file_status> const& database) {
     constexpr int most_races = 100;
     std::lock_guard const guard(mutex_);
     for (int race = 0; race < most_races; ++race) {
@@ -276,7 +276,7 @@ inline lock_entry* lock_registry::adopt_for_writing(posix::descriptor file,
     if (entry == nullptr) {
         // Nothing of this copy is locked here, so a file that is no lock file may be closed.
         require_plain_lock_file(status, place.path);
-        if (status.st_nlink == 0) return nullptr;
+        if (status.links == 0) return nullptr;
         auto second = posix::descriptor(::fcntl(file.get(), F_DUPFD_CLOEXEC, 3));
         if (!second) posix::fail(errno, "opening the lock file", place.path);
         entry = &add(std::move(second), place.path);
@@ -293,7 +293,7 @@ inline lock_entry* lock_registry::adopt_for_writing(posix::descriptor file,
 inline lock_entry* lock_registry::attach_reader(lock_place const& place) {
     std::lock_guard const guard(mutex_);
     auto const status = posix::status_at(place.directory->get(), place.name, place.path);
-    if (!status || !S_ISREG(status->st_mode)) return nullptr;
+    if (!status || !status->is_plain_file()) return nullptr;
     if (auto* const entry = find(*status)) return &share(*entry);
     auto file = open_lock_file_read_only(place);
     if (!file) return nullptr;
@@ -302,8 +302,8 @@ inline lock_entry* lock_registry::attach_reader(lock_place const& place) {
         entry->park(std::move(file));
         return &share(*entry);
     }
-    bool const long_enough = opened.st_size >= static_cast<off_t>(live_page_size_bytes);
-    if (!S_ISREG(opened.st_mode) || !long_enough) return nullptr;
+    bool const long_enough = opened.size_bytes >= live_page_size_bytes;
+    if (!opened.is_plain_file() || !long_enough) return nullptr;
     return &share(add_reader(std::move(file), place.path));
 }
 

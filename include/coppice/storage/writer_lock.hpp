@@ -46,7 +46,7 @@ class path_lock {
     /// The lock beside a database, made if missing. @param database its status, if it is there
     /// Throws `errc::lock_unusable`, `errc::second_copy`, `errc::io_failed`.
     [[nodiscard]] static std::shared_ptr<path_lock> for_writing(
-        lock_place const& place, std::optional<struct stat> const& database) {
+        lock_place const& place, std::optional<posix::file_status> const& database) {
         return share(lock_registry::local().attach_writer(place, database), place,
                      purpose::writing);
     }

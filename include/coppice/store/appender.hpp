@@ -139,8 +139,14 @@ template <storage::storage Storage> class appender {
         auto const ahead = std::min(most_bytes, in_proportion);
         if (ahead == 0 || end_offset() <= storage_->size()) return;
         try {
-            std::vector<std::byte> const zeros(static_cast<std::size_t>(ahead));
-            storage_->write(end_offset(), zeros);
+            // Short writes, so that the kernel's cache has short runs of pages there: what it does
+            // for each of the small writes that follow grows with the run that is written to.
+            std::vector<std::byte> const zeros(std::size_t{64} << 10U);
+            for (std::uint64_t done = 0; done < ahead; done += zeros.size()) {
+                auto const rest = static_cast<std::size_t>(ahead - done);
+                storage_->write(end_offset() + done,
+                                bytes(zeros).first(std::min(rest, zeros.size())));
+            }
         } catch (error const&) { // it only saves time; a full disk is told by the commit itself
         }
     }
