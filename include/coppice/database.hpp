@@ -103,18 +103,18 @@ template <storage::medium Medium> class basic_database {
     /// The newest whole commit, also one that a power cut may still take back. @throws as `read`
     [[nodiscard]] snapshot read_latest() const { return snapshot(open().latest()); }
     /// The database as it was after a commit. O(log n) steps for n commits.
-    /// @throws errc::history_gone for a commit that the file does not hold: dropped by a
-    ///   compaction, written as part of a later one (deferred ones are), or never made
+    /// @throws as `read`, and errc::history_gone for a commit that the file does not hold: dropped
+    ///   by a compaction, written as part of a later one (deferred ones are), or never made
     [[nodiscard]] snapshot read(commit_id id) const {
         return snapshot(store::state_at(open().current(), id));
     }
     /// The database as it was at a time: after the last commit that is not later. O(log n) steps.
-    /// @throws errc::history_gone where all commits of the file are later
+    /// @throws as `read`, and errc::history_gone where all commits of the file are later
     [[nodiscard]] snapshot read(std::chrono::system_clock::time_point when) const {
         return snapshot(store::state_at_time(open().current(), store::to_microseconds(when)));
     }
     /// The database as it was after the commit that a tag names.
-    /// @throws errc::no_such_tag, errc::invalid_argument for what cannot be a name
+    /// @throws as `read`, errc::no_such_tag, errc::invalid_argument for what cannot be a name
     [[nodiscard]] snapshot read(std::string_view tag) const {
         return snapshot(store::tagged_state(open().current(), tag));
     }
@@ -129,7 +129,7 @@ template <storage::medium Medium> class basic_database {
         auto& store = open();
         return {store.current(), store::durable_slot(store).commit_id};
     }
-    /// The commits until a time, newest first; none where all are later. O(log n) to the first.
+    /// The commits until a time, newest first, or none. O(log n) to the first. @throws as `read`
     [[nodiscard]] commit_history history(std::chrono::system_clock::time_point until) const {
         auto& store = open();
         auto first = store::last_state_until(store.current(), store::to_microseconds(until));
@@ -213,7 +213,7 @@ template <storage::medium Medium> class basic_database {
         auto const chosen = how.value_or(this->chosen().durability);
         return told([&] { return store::set_tag(shared(), name, at, chosen); });
     }
-    /// Takes a name away; the next compaction may drop the commit. @return was there such a tag?
+    /// Takes a name away; compactions may drop the commit. @return was it there? @throws as `tag`
     bool untag(std::string_view name, std::optional<durability> how = {}) {
         bool was_there = false;
         auto const chosen = how.value_or(this->chosen().durability);
@@ -252,12 +252,12 @@ template <storage::medium Medium> class basic_database {
     /// Copies the newest commit, with the history before it, to a new file, while others read and
     /// write. The copy is the same database as it was at that commit: for `extend_backup`, or to be
     /// opened when this one is lost. What it takes is the time to copy the file.
-    /// @throws errc::already_exists, and errno of the system; then there is no copy
+    /// @throws errc::already_exists, as `read` and `flush`, and errno; then there is no copy
     copy_report backup(std::filesystem::path const& path) const {
         write_deferred();
         return backup(path, read());
     }
-    /// The same of a snapshot of this database. @throws errc::invalid_argument for another one, and
+    /// The same of a snapshot. @throws also errc::invalid_argument for one of another database and
     ///   for one of a deferred commit: that is not in the file
     copy_report backup(std::filesystem::path const& path, snapshot const& of) const {
         auto const head = store::head_for(open(), *of.state());
@@ -310,15 +310,15 @@ template <storage::medium Medium> class basic_database {
     /// @throws errc::closed, corrupt, and errno of the system
     [[nodiscard]] statistics stats() const { return store::measure(open()); }
 
-    /// Where it is.
+    /// Where it is. @throws errc::closed
     [[nodiscard]] std::string const& path() const { return open().path(); }
-    /// The options it was opened with.
+    /// The options it was opened with. @throws errc::closed
     [[nodiscard]] options const& chosen() const { return open().chosen(); }
 
     /// Ends the handle, idempotent. Pending commits that were left to its thread are settled and
-    /// told; what is deferred is written, and what was written ahead is cut off where no one else
-    /// is writing. A transaction that is open goes on; what was deferred before it is written when
-    /// it ends. What cannot be written is told to `events::on_error`, and lost.
+    /// told, what is deferred is written, and what was written ahead is cut off if no one else
+    /// writes. An open transaction goes on; what was deferred before it is written when it
+    /// ends. What cannot be written is told to `events::on_error`, and lost.
     void close() noexcept {
         if (!store_) return;
         detail::finish_settlements(*std::shared_ptr(store_));

@@ -57,23 +57,26 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
     // ---- reading: what this transaction would commit now ----------------------------------
 
     /// The value of a key. The view stays good until the transaction ends, whatever is done.
+    /// @throws errc::finished, corrupt
     [[nodiscard]] std::optional<std::string_view> get(std::string_view key) const& {
         auto const stored = open().find(key);
         if (!stored) return {};
         return state_->value(*stored);
     }
     std::optional<std::string_view> get(std::string_view key) const&& = delete;
+    /// Is the key there? @throws as `get`
     [[nodiscard]] bool contains(std::string_view key) const { return open().find(key).has_value(); }
 
     /// This moment as an ordinary snapshot: iteration, ranges, order statistics. Later changes do
     /// not show in it, and it outlives the transaction, whatever becomes of that. Turns pending
     /// edits into nodes in memory: O(height) nodes for each. Where bulk loads or streams are rolled
     /// back under a view, their bytes stay in the file until it is compacted.
+    /// @throws errc::finished, corrupt, std::bad_alloc
     [[nodiscard]] snapshot view() const {
         open().fold();
         return snapshot(state_->work());
     }
-    /// How many entries there are. Costs what `view` costs.
+    /// How many entries there are. Costs what `view` costs, and throws what it throws.
     [[nodiscard]] std::uint64_t size() const { return view().size(); }
 
     // ---- changing --------------------------------------------------------------------------
@@ -137,7 +140,8 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
         return edits.count();
     }
     /// A writer for a value of `size_bytes` that need not be in memory. Until its `finish` the key
-    /// is as before. The commit uses two syncs. @throws errc::key_too_large, value_too_large
+    /// is as before. The commit uses two syncs.
+    /// @throws errc::key_too_large, value_too_large, lock_lost, errno of the system, as `get`
     [[nodiscard]] value_writer put_stream(std::string_view key, std::uint64_t size_bytes) {
         open();
         detail::transaction_state<Medium>::check_key(key);
@@ -147,13 +151,13 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
 
     // ---- moments within --------------------------------------------------------------------
 
-    /// This moment, to come back to. Costs what `view` costs.
+    /// This moment, to come back to. Costs what `view` costs, and throws what it throws.
     [[nodiscard]] coppice::savepoint savepoint() {
         open().fold();
         return {state_->work(), state_};
     }
     /// Takes everything since the savepoint back. It can be used again.
-    /// @throws errc::invalid_argument for a savepoint of another transaction
+    /// @throws errc::invalid_argument for a savepoint of another transaction, and as `get`
     void rollback_to(coppice::savepoint const& moment) {
         open();
         if (moment.owner().lock() != state_) {

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 #include <span>
 #include <string>
@@ -70,6 +71,23 @@ TEST_CASE("a write goes on after interruptions and short writes") {
     };
     posix::write_whole(some, 2, as_bytes("0123456789"), "x");
     CHECK(file.content == std::string("\0\0", 2) + "0123456789");
+}
+
+TEST_CASE("a long write goes in pieces, since a kernel may take long ones badly") {
+    // Values of 64 KiB, a hundred in a transaction, were written at a third of LMDB's speed: 9 of
+    // 10 parts of the time went by in writes of 6 MiB, each of which took fresh blocks of 2 MiB.
+    std::string content(1'000'000, 'x');
+    std::string written;
+    std::size_t longest = 0;
+    auto const some = [&](void const* from, std::size_t size, off_t at) {
+        CHECK(static_cast<std::size_t>(at) == 10 + written.size());
+        written.append(static_cast<char const*>(from), size);
+        longest = std::max(longest, size);
+        return static_cast<ssize_t>(size);
+    };
+    posix::write_whole(some, 10, as_bytes(content), "x");
+    CHECK(written == content);
+    CHECK(longest <= std::size_t{512} << 10U);
 }
 
 TEST_CASE("a read goes on after interruptions and short reads, up to the end of the file") {
@@ -169,6 +187,31 @@ TEST_CASE("truncating grows with zeros and cuts") {
     CHECK(file.read(0, buffer) == 5);
     CHECK(as_text(coppice::bytes(buffer).first(5)) == std::string("ab\0\0\0", 5));
     file.sync();
+}
+
+TEST_CASE("a status is told by descriptor and by name, with all that stat tells of it") {
+    workbench::folder const here;
+    auto const file = make_file(here, "a");
+    posix::write_at(file.get(), 0, as_bytes("abc"), "a");
+    std::filesystem::create_hard_link(here / "a", here / "b");
+    std::filesystem::create_symlink("a", here / "link");
+    struct stat expected {};
+    REQUIRE(::fstat(file.get(), &expected) == 0);
+    coppice::storage::file_identity const identity{expected.st_dev, expected.st_ino};
+    for (auto const& found :
+         {posix::status_of(file.get(), "a"), *posix::status_at(AT_FDCWD, here / "b", "b")}) {
+        CHECK(found.identity == identity);
+        CHECK(found.mode == expected.st_mode);
+        CHECK(found.links == 2);
+        CHECK(found.owner == expected.st_uid);
+        CHECK(found.group == expected.st_gid);
+        CHECK(found.size_bytes == 3);
+        CHECK(found.is_plain_file());
+    }
+    CHECK(S_ISLNK(posix::status_at(AT_FDCWD, here / "link", "link")->mode));
+    CHECK(!posix::status_at(AT_FDCWD, here / "missing", "missing"));
+    CHECK(errno_of([&] { (void)posix::status_at(AT_FDCWD, here / "a/x", "x"); }) == ENOTDIR);
+    CHECK(errno_of([&] { (void)posix::status_of(-1, "x"); }) == EBADF);
 }
 
 TEST_CASE("handing bytes over to the device is a hint, which changes nothing and never fails") {

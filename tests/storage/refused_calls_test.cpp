@@ -69,6 +69,30 @@ TEST_CASE("where there are no locks, writing is refused by name and reading work
     must_hold(path, "v");
 }
 
+TEST_CASE("where statx is unknown or forbidden, statuses are asked for the old way") {
+    if (workbench::skip_forks()) return;
+    workbench::folder const here;
+    auto const path = here / "a.db";
+    for (int const reason : {ENOSYS, EPERM}) {
+        if (!try_all(
+                [&] {
+                    return workbench::fail_from_now_on(failing_call{SYS_statx, reason, {}});
+                },
+                {{[&] { put_value(path, "w"); }, done},
+                 {[&] { database(path).compact(); }, done},
+                 {[&] { must_hold(path, "w"); }, done}})) {
+            return;
+        }
+    }
+    must_hold(path, "w");
+    auto const broken = failing_call{SYS_statx, EIO, {}};
+    if (!try_all([&] { return workbench::fail_from_now_on(broken); },
+                 {{[&] { put_value(path, "x"); }, failed(errc::io_failed, EIO)}})) {
+        return;
+    }
+    must_hold(path, "w");
+}
+
 TEST_CASE("a lock that cannot be asked about is believed") {
     if (workbench::skip_forks()) return;
     workbench::folder const here;
