@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: BSL-1.0
 """The bugs that plant.py plants: each a name, what it breaks, and replacements (header, old, new).
 
-The old text occurs exactly once in its header, else the table is out of date and says so.
+The old text occurs exactly once in its header, else the table is out of date and says so. Where a
+bug shows in one history of very many, the table has its SEED:INDEX.
 """
 
 S = "store/"
 
 
-def bug(name, story, *edits):
-    return {"name": name, "story": story, "edits": edits}
+def bug(name, story, *edits, history=""):
+    return {"name": name, "story": story, "edits": edits, "history": history}
 
 
 def plant(bug, path_of):
@@ -74,7 +75,7 @@ PROTOCOL = [
          "auto const synced_end = behind(slots_.newest().end_offset);")),
     bug("verify_from_falls", "S2: a lazy slot has less vouched for than the one before it",
         (S + "slot_keeper.hpp", "return std::max(durable_.end_offset, newest_.verify_from);",
-         "return durable_.end_offset;")),
+         "return durable_.end_offset;"), history="31337:14060"),
     bug("mark_cleared", "S3: a take-over forgets which slot is durable",
         (S + "tenure.hpp", "    slots_.write_page(true);\n    critical([&] {",
          "    slots_.forget_mark(plan_.marked);\n"
