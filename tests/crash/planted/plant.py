@@ -9,7 +9,8 @@
 Each copy is compiled into the program that ./dev crash runs, which then looks for a violation: in
 random histories, and if there is none in all short ones. Prints after how many distinct images.
 For a few bugs the table names the history that is known to show them, after millions of others;
-it comes first. Results come in the order in which they are had, not in that of the table.
+it comes first. What none of these shows is looked for by the tests that tell the story of a bug.
+Results come in the order in which they are had, not in that of the table.
 """
 
 import concurrent.futures
@@ -25,8 +26,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import bugs  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-COMPILE = ["g++", "-std=c++20", "-O1", "-w", "-I", str(ROOT / "tests/support"), "-I", str(ROOT),
-           str(ROOT / "tests/crash/explorer/main.cpp"), "-lxxhash", "-lpthread"]
+EXPLORER = ["tests/crash/explorer/main.cpp"]
+STORIES = ["tests/crash/story_test.cpp", "tests/main.cpp"]
 
 
 def check(chosen):
@@ -39,6 +40,22 @@ def check(chosen):
     for each in filter(None, wrong):
         print(each)
     return not any(wrong)
+
+
+def compile_with(include, sources, program):
+    """Compiles files of the tests with other headers. Returns what the compiler says, if it fails."""
+    done = subprocess.run(["g++", "-std=c++20", "-O1", "-w", "-I", str(include),
+                           "-I", str(ROOT / "tests/support"), "-I", str(ROOT),
+                           *(str(ROOT / each) for each in sources), "-lxxhash", "-lpthread",
+                           "-o", program], capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stderr[:500] or "the compiler failed"
+
+
+def tell_stories(program):
+    """Runs the tests that tell stories. Returns the first one that fails, or nothing."""
+    done = subprocess.run([program, "--abort", "--reporter", "compact"], capture_output=True,
+                          text=True, timeout=600, check=False)
+    return "" if done.returncode == 0 else done.stdout.splitlines()[0][-200:]
 
 
 def run(program, arguments):
@@ -63,16 +80,17 @@ def catch(bug):
         if wrong:
             return bug, "", wrong
         program = os.path.join(folder, "crash")
-        compiled = subprocess.run([*COMPILE[:3], "-I", str(include), *COMPILE[3:], "-o", program],
-                                  capture_output=True, text=True, check=False)
-        if compiled.returncode != 0:
-            return bug, "", compiled.stderr[:500]
+        wrong = compile_with(include, EXPLORER, program)
+        if wrong:
+            return bug, "", wrong
         known = [["replay", bug["history"]]] if bug["history"] else []
         for way in (*known, ["random", "--histories", "20000"], ["exhaustive"]):
             how = run(program, way)
             if how:
                 return bug, f"{way[0]}: {how}", ""
-        return bug, "", ""
+        wrong = compile_with(include, STORIES, program)
+        how = "" if wrong else tell_stories(program)
+        return bug, f"story: {how}" if how else "", wrong
 
 
 def main():
