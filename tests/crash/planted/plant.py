@@ -84,7 +84,7 @@ def catch(bug):
         if wrong:
             return bug, "", wrong
         known = [["replay", bug["history"]]] if bug["history"] else []
-        for way in (*known, ["random", "--histories", "20000"], ["exhaustive"]):
+        for way in (*known, ["random", "--histories", "6000"], ["exhaustive"]):
             how = run(program, way)
             if how:
                 return bug, f"{way[0]}: {how}", ""
