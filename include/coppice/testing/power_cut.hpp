@@ -263,6 +263,7 @@ class power_cut {
         }
         default: break;
         }
+        if (of.written.all()) return;
         for (std::size_t i = 0; i < sector_bytes; ++i) {
             if (!of.written[i]) content[i] = before[i];
         }

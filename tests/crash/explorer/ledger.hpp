@@ -120,8 +120,10 @@ class ledger {
     /// What a database has of the past: every commit that it holds is a version as it was made, a
     /// name is that of its version, and no promised one is missing.
     void judge_past(coppice::testing::database const& db, std::size_t at) const {
+        auto const now = db.read();
         for (auto const& commit : db.history()) {
-            auto const then = db.read(commit.id);
+            // As db.read(id), but for a look at what others have done each time: nobody is there.
+            coppice::snapshot const then(coppice::store::state_at(now.state(), commit.id));
             if (!then.contains(version_key)) continue;
             auto const number = find(then);
             must(versions_.at(number).begun_at <= at, "an old version that was not begun");
