@@ -116,8 +116,8 @@ CODE = [
     bug("slot_first", "the slot is written before the data",
         (S + "writer.hpp", "    to.flush();\n    return file().state(", "    return file().state("),
         (S + "writer.hpp", "    tenure_->append(state, how);\n",
-         "    tenure_->append(state, how);\n    tenure_->settle(*state, how);\n"
-         "    to.flush();\n")),
+         "    tenure_->append(state, how);\n"
+         "    tenure_->settle(state->record().commit_id, how);\n    to.flush();\n")),
     bug("wrong_slot", "the durable slot is written over",
         (S + "slot_keeper.hpp", "auto const index = 1U - durable_index_;",
          "auto const index = durable_index_;")),
