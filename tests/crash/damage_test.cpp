@@ -96,7 +96,7 @@ bool is_reached(std::vector<bool> const& reached, forged::file_bytes const& whol
 
 } // namespace
 
-TEST_CASE("the sample has inner nodes of two levels, leaves and values out of line") {
+TEST_CASE("the sample has nodes and patches of each kind, two levels, values out of line") {
     auto const sample = small();
     std::map<std::string, unsigned> parts;
     unsigned highest = 0;
@@ -108,8 +108,12 @@ TEST_CASE("the sample has inner nodes of two levels, leaves and values out of li
     CHECK(parts["leaf"] > 4);
     CHECK(parts["extent"] > 2);
     CHECK(parts["inner"] > 2);
-    std::printf("the sample: %zu bytes, %u leaves, %u inner nodes, %u extents\n",
-                sample.file.size(), parts["leaf"], parts["inner"], parts["extent"]);
+    CHECK(parts["leaf patch"] > 0);
+    CHECK(parts["inner patch"] > 0);
+    std::printf("the sample: %zu bytes, %u leaves and %u patches, %u inner nodes and %u patches, "
+                "%u extents\n",
+                sample.file.size(), parts["leaf"], parts["leaf patch"], parts["inner"],
+                parts["inner patch"], parts["extent"]);
     CHECK(patient(sample).ask(true) == answer::same);
 }
 
