@@ -43,7 +43,7 @@ def check(chosen):
 
 
 def compile_with(include, sources, program):
-    """Compiles files of the tests with other headers. Returns what the compiler says, if it fails."""
+    """Compiles test files with other headers. Returns what the compiler says where it fails."""
     done = subprocess.run(["g++", "-std=c++20", "-O1", "-w", "-I", str(include),
                            "-I", str(ROOT / "tests/support"), "-I", str(ROOT),
                            *(str(ROOT / each) for each in sources), "-lxxhash", "-lpthread",
