@@ -145,6 +145,20 @@ TEST_CASE("zeros are written behind what is appended and in proportion") {
     CHECK(on.storage->size() == 12496 + 100'000);
 }
 
+TEST_CASE("what is written ahead of a large file is zeros to its very end, in short writes") {
+    appender_bench on;
+    on.to.append(as_bytes(noise(1'000'000)));
+    on.to.flush();
+    auto const end = on.to.end_offset();
+    on.to.append(as_bytes(std::string_view("12345678")));
+    on.medium.told().begin_anew();
+    on.to.write_ahead(200'001); // three whole pieces and a rest
+    CHECK(on.storage->size() == end + 8 + 200'001);
+    CHECK(on.text(end + 8, 200'001) == std::string(200'001, '\0'));
+    CHECK(on.medium.told().log.size() == 4);
+    for (auto const& each : on.medium.told().log) CHECK(each.size_bytes <= 65'536);
+}
+
 TEST_CASE("a file never passes 2^47 bytes") {
     appender_bench on;
     store::appender<faulty::storage> high(*on.storage, format::max_file_bytes - 4096);

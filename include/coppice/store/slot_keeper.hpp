@@ -137,6 +137,7 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
         }
         durable_ = newest_;
         durable_index_ = newest_index_;
+        is_untold_ = false; // the mark tells of it
         mark_durable();
     }
 
@@ -144,7 +145,6 @@ template <storage::storage Storage, storage::writer_lock Lock> class slot_keeper
     void mark_durable() {
         page_.mark_counter = durable_.counter;
         page_.mark_checksum = durable_.checksum;
-        is_untold_ = is_untold_ && !all_durable();
         write_page(true);
     }
     /// Writes the live page. @param busy are there bytes that nobody vouches for? It stays busy as

@@ -8,8 +8,8 @@
 
 Each copy is compiled into the program that ./dev crash runs, which then looks for a violation: in
 random histories, and if there is none in all short ones. Prints after how many distinct images.
-For a few bugs the table names the history that is known to show them, after millions of others;
-it comes first. What none of these shows is looked for by the tests that tell the story of a bug.
+Where the table names the history that is known to show a bug, after millions of others, that one
+comes first. What none of these shows is looked for by the tests that tell the story of a bug.
 Results come in the order in which they are had, not in that of the table.
 """
 
@@ -53,9 +53,15 @@ def compile_with(include, sources, program):
 
 def tell_stories(program):
     """Runs the tests that tell stories. Returns the first one that fails, or nothing."""
-    done = subprocess.run([program, "--abort", "--reporter", "compact"], capture_output=True,
-                          text=True, timeout=600, check=False)
-    return "" if done.returncode == 0 else done.stdout.splitlines()[0][-200:]
+    try:
+        done = subprocess.run([program, "--abort", "--reporter", "compact"], capture_output=True,
+                              text=True, timeout=600, check=False)
+    except subprocess.TimeoutExpired:
+        return ""
+    if done.returncode == 0:
+        return ""
+    first = done.stdout.partition("\n")[0].removeprefix(f"{ROOT}/")
+    return first or f"ended with {done.returncode}"
 
 
 def run(program, arguments):
