@@ -4,9 +4,12 @@
 #include "bench/data.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <memory>
 
 namespace bench {
 
@@ -17,12 +20,33 @@ namespace {
     return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// The files of apt's lists that are not compressed, or dpkg's own.
+[[nodiscard]] bool is_list(std::filesystem::path const& path) {
+    return path.string().ends_with("Packages");
+}
+
+/// The text of one of apt's lists, which apt itself unpacks if it is compressed.
+[[nodiscard]] std::string text_of_list(std::filesystem::path const& path) {
+    if (is_list(path) || path.filename() == "status") return text_of_file(path);
+    auto const command = "/usr/lib/apt/apt-helper cat-file '" + path.string() + "' 2>/dev/null";
+    std::unique_ptr<std::FILE, int (*)(std::FILE*)> const from(::popen(command.c_str(), "r"),
+                                                               &::pclose);
+    std::string text;
+    std::array<char, 65536> part{};
+    while (from) {
+        auto const length = std::fread(part.data(), 1, part.size(), from.get());
+        if (length == 0) break;
+        text.append(part.data(), length);
+    }
+    return text;
+}
+
+/// The files of apt's lists, or dpkg's own.
 [[nodiscard]] std::vector<std::filesystem::path> package_lists() {
     std::vector<std::filesystem::path> lists;
     std::error_code none;
     for (auto const& file : std::filesystem::directory_iterator("/var/lib/apt/lists", none)) {
-        if (file.path().string().ends_with("Packages")) lists.push_back(file.path());
+        auto const path = file.path();
+        if (is_list(path) || is_list(path.parent_path() / path.stem())) lists.push_back(path);
     }
     std::sort(lists.begin(), lists.end());
     if (lists.empty() && std::filesystem::exists("/var/lib/dpkg/status", none)) {
@@ -53,7 +77,7 @@ std::optional<data_set> package_data() {
     std::vector<std::string> texts;
     std::size_t keys_bytes = 0;
     for (auto const& path : package_lists()) {
-        texts.push_back("\n" + text_of_file(path));
+        texts.push_back("\n" + text_of_list(path));
         keys_bytes += texts.back().size(); // more than all keys can take
     }
     data_set data;
