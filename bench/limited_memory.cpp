@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// bench/limited_memory.cpp: a control group below the root of cgroup v2.
+// bench/limited_memory.cpp: a control group below the root of cgroup v2, or of v1's for memory.
 
 #include "bench/limited_memory.hpp"
 
@@ -20,26 +20,36 @@ void write_to(std::filesystem::path const& path, std::string const& text) {
     if (!(file << text).flush()) throw std::runtime_error("cannot write " + path.string());
 }
 
-/// Throws where groups below the root do not have a limit of memory.
-void require_controller() {
+struct controller {
+    std::filesystem::path folder;
+    std::string limit; ///< the file of a group that takes it
+};
+
+/// Throws where no group can have a limit of memory.
+controller memory_controller() {
     auto const path = std::string(root) + "/cgroup.subtree_control";
     std::ifstream file(path);
     for (std::string word; file >> word;) {
-        if (word == "memory") return;
+        if (word == "memory") return {root, "memory.max"};
     }
-    throw std::runtime_error(path + " does not name memory: no cgroup v2, or not with this limit");
+    std::filesystem::path const first_version = std::string(root) + "/memory";
+    if (std::filesystem::exists(first_version / "memory.limit_in_bytes")) {
+        return {first_version, "memory.limit_in_bytes"};
+    }
+    throw std::runtime_error(path + " does not name memory, and there is no " +
+                             first_version.string() + " of cgroup v1");
 }
 
 } // namespace
 
-limited_memory::limited_memory(std::uint64_t bytes)
-    : group_(std::string(root) + "/coppice-bench-" + std::to_string(getpid())) {
-    require_controller();
+limited_memory::limited_memory(std::uint64_t bytes) {
+    auto const from = memory_controller();
+    group_ = from.folder / ("coppice-bench-" + std::to_string(getpid()));
     std::error_code code;
     std::filesystem::create_directory(group_, code);
     if (code) throw std::runtime_error("cannot make " + group_.string() + ": " + code.message());
     try {
-        write_to(group_ / "memory.max", std::to_string(bytes));
+        write_to(group_ / from.limit, std::to_string(bytes));
     } catch (std::runtime_error const&) {
         std::filesystem::remove(group_, code);
         throw;

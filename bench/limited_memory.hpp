@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // bench/limited_memory.hpp: little memory for a process, its share of the page cache included.
-// Owns: a control group of cgroup v2, for as long as the object lives.
+// Owns: a control group of cgroup v2, or v1 where that has the limit, as long as the object lives.
 // Invariant: nothing but the group that it makes is changed.
 
 #include <cstdint>

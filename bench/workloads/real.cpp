@@ -27,7 +27,12 @@ void run(task& of, std::string const& workload, std::optional<data_set> const& d
     store->compact();
     of.out.cost(workload, workload + " compacted size", "x user bytes",
                 static_cast<double>(folder_bytes(of.folder)) / user_bytes);
-    verify(same_pairs(store->make_reader()->scan(), data->expected()), "a scan when compacted");
+    {
+        auto const from = store->make_reader();
+        of.out.rate(workload, workload + " get, compacted", "/s", count, get_all(*from, *data));
+        of.out.rate(workload, workload + " scan, compacted", "pairs/s", count,
+                    scan_all(*from, data->expected()));
+    }
     if (!store->defers()) return;
     auto beside = of.beside("deferred");
     auto const other = beside.open(data->bytes());

@@ -214,6 +214,21 @@ TEST_CASE("a status is told by descriptor and by name, with all that stat tells 
     CHECK(errno_of([&] { (void)posix::status_of(-1, "x"); }) == EBADF);
 }
 
+// A compaction that had no descriptor left to open its folder with was refused after its rename.
+TEST_CASE("a folder is opened so that it can be synced without another descriptor") {
+    workbench::folder const here;
+    auto const opened = posix::open_directory(here.path(), "opening", "a");
+    CHECK(::fsync(opened.get()) == 0);
+    CHECK(errno_of([&] { (void)posix::open_directory(here / "none", "opening", "a"); }) == ENOENT);
+    auto const file = make_file(here, "a");
+    CHECK(errno_of([&] { (void)posix::open_directory(here / "a", "opening", "a"); }) == ENOTDIR);
+    // One that may not be read can only be had by O_PATH, and is opened anew for a sync.
+    posix::descriptor const path_only(::open(here.path().c_str(), O_PATH | O_DIRECTORY));
+    CHECK(::fsync(path_only.get()) != 0);
+    posix::sync_directory(path_only.get(), "a");
+    CHECK(errno_of([&] { posix::sync_directory(-2, "a"); }) == EBADF);
+}
+
 TEST_CASE("handing bytes over to the device is a hint, which changes nothing and never fails") {
     workbench::folder const here;
     auto const file = make_file(here, "a");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
-// coppice/storage/boost_files.hpp: what stands between this room and Boost.Interprocess.
+// coppice/storage/boost_files.hpp: what stands between this room and the locks of Boost.
 // Owns: how Boost is made to open a file that is open already, and how its failures read here.
 // Invariants: Boost never sees a name that somebody could replace or that leads through a
 //   symbolic link; its descriptors are above 2 and closed on exec, which it does not see to. A
@@ -9,7 +9,6 @@
 #include <coppice/storage/posix.hpp>
 
 #include <boost/interprocess/exceptions.hpp>
-#include <boost/interprocess/file_mapping.hpp>
 #include <boost/interprocess/sync/file_lock.hpp>
 
 #include <cerrno>
@@ -26,11 +25,6 @@ namespace coppice::storage {
 /// The errno inside a Boost exception; EIO where it has none.
 [[nodiscard]] inline int errno_of(boost::interprocess::interprocess_exception const& e) noexcept {
     return e.get_native_error() != 0 ? e.get_native_error() : EIO;
-}
-
-/// The descriptor inside a mapping of Boost.
-[[nodiscard]] inline int descriptor_of(boost::interprocess::file_mapping const& mapping) noexcept {
-    return mapping.get_mapping_handle().handle;
 }
 
 /// The descriptor inside a lock of Boost, which has no name for it: it is all that a lock is made

@@ -44,9 +44,8 @@ class file_medium {
         made->name = resolved.name;
         made->fresh_name = resolved.name + std::string(fresh_suffix);
         // A folder may be searchable and writable without being readable.
-        made->folder = std::make_shared<posix::descriptor const>(
-            posix::open_at(AT_FDCWD, resolved.folder, O_PATH | O_DIRECTORY, 0,
-                           "opening the folder of the database", made->path));
+        made->folder = std::make_shared<posix::descriptor const>(posix::open_directory(
+            resolved.folder, "opening the folder of the database", made->path));
         place_ = std::move(made);
     }
 

@@ -80,7 +80,6 @@ class lock_entry {
     std::string path_;
     process_state const& process_;
     file_identity identity_;
-    boost::interprocess::file_mapping mapping_; // Kept: its descriptor may not be closed either.
     mapped_view page_;
     std::optional<kernel_lock> kernel_;
     turn threads_;
@@ -152,11 +151,7 @@ inline void lock_entry::make_writable(posix::descriptor file) {
 
 inline void lock_entry::map_page() {
     if (page_.data != nullptr) return;
-    auto const open = [](char const* name) {
-        return boost::interprocess::file_mapping(name, boost::interprocess::read_only);
-    };
-    mapping_ = open_with_boost(file_.get(), path_, open);
-    page_ = map_region(mapping_, live_page_size_bytes, path_);
+    page_ = map_file(file_.get(), live_page_size_bytes, path_);
 }
 
 /// Takes this process's name out of the file, unless another process has the lock. False where

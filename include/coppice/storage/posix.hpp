@@ -285,9 +285,19 @@ inline void reserve(int file, std::uint64_t size_bytes, std::string const& path)
     truncate(file, size_bytes, path); // A file system without the call: it has to be in two steps.
 }
 
-/// Puts the names of a directory on the device. The directory is opened anew, since an O_PATH
-/// descriptor cannot be synced.
+/// A descriptor of a directory: one that can be synced, where the directory may be read.
+[[nodiscard]] inline descriptor open_directory(std::string const& name, char const* what,
+                                               std::string const& path) {
+    auto readable = try_open_at(AT_FDCWD, name.c_str(), O_RDONLY | O_DIRECTORY);
+    if (readable.file) return std::move(readable.file);
+    return open_at(AT_FDCWD, name, O_PATH | O_DIRECTORY, 0, what, path);
+}
+
+/// Puts the names of a directory on the device. It needs no further descriptor where the directory
+/// can be read: after a rename it would be too late to be refused one.
 inline void sync_directory(int directory, std::string const& path) {
+    if (::fsync(directory) == 0) return;
+    if (errno != EBADF) fail(errno, "syncing a folder", path); // EBADF: one by O_PATH
     auto const readable =
         open_at(directory, ".", O_RDONLY | O_DIRECTORY, 0, "opening a folder to sync it", path);
     if (::fsync(readable.get()) != 0) fail(errno, "syncing a folder", path);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/store/verified.hpp: which parts of a file this process has verified already.
-// Owns: a table of tags with room for about two for each node of a file, which grows with it. A tag
-//   lies anywhere in one line of the cache. A miss only means to verify again.
+// Owns: a table of tags, which grows with what was read, up to two tags for each 4 KiB of the file.
+//   A tag lies anywhere in one line of the cache. A miss only means to verify again.
 // Invariant: a tag names exact bytes (offset and size), so a hit never stands for other bytes.
 //   No shared write once warm. Thread safety: any number of threads.
 
@@ -25,7 +25,8 @@ namespace coppice::inline COPPICE_ABI::store {
 /// The set of verified parts of one file.
 class verified_table {
   public:
-    explicit verified_table(std::uint64_t file_bytes = 0) : current_(add(slot_bits(file_bytes))) {}
+    explicit verified_table(std::uint64_t file_bytes = 0)
+        : most_bits_(bits_for(file_bytes)), current_(add(least_bits)) {}
     verified_table(verified_table const&) = delete;
     verified_table& operator=(verified_table const&) = delete;
 
@@ -39,27 +40,20 @@ class verified_table {
         __builtin_prefetch(&now.line_of(now.home(tag)));
     }
     void insert(std::uint64_t tag) noexcept {
-        current_.load(std::memory_order_acquire)->insert(tag);
+        auto& now = *current_.load(std::memory_order_acquire);
+        if (now.insert(tag) && now.crowded()) grow(now);
     }
 
-    /// Makes room for a file of that size. Does nothing where memory is short: a small table only
-    /// forgets more.
+    /// Lets it grow with a file of that size.
     void reserve(std::uint64_t file_bytes) noexcept {
-        auto const bits = slot_bits(file_bytes);
-        if (bits <= current_.load(std::memory_order_acquire)->bits) return;
-        std::lock_guard const guard(growth_);
-        auto* const before = current_.load(std::memory_order_acquire);
-        if (bits <= before->bits) return;
-        try {
-            auto* const grown = add(bits);
-            for (std::size_t i = 0; i < std::size_t{1} << before->bits; ++i) {
-                auto const tag = before->tag_at(i);
-                if (tag != 0) grown->insert(tag);
-            }
-            current_.store(grown, std::memory_order_release);
-        } catch (std::bad_alloc const&) {
-            return;
-        }
+        auto const wanted = bits_for(file_bytes);
+        auto most = most_bits_.load();
+        while (most < wanted && !most_bits_.compare_exchange_weak(most, wanted)) continue;
+    }
+
+    /// How many bytes the table has, without those that it had before it grew.
+    [[nodiscard]] std::size_t size_bytes() const noexcept {
+        return std::size_t{8} << current_.load(std::memory_order_acquire)->bits;
     }
 
     /// The tag of a run of bytes that is not a node: no node of a file has this bit set.
@@ -68,14 +62,14 @@ class verified_table {
     }
 
   private:
-    /// Between 4 KiB, since files are opened often that are hardly read, and 32 MiB.
+    /// 4 KiB at first, since files are opened often that are hardly read, and 32 MiB at most.
     static constexpr unsigned least_bits = 9;
-    static constexpr unsigned most_bits = 22;
+    static constexpr unsigned largest_bits = 22;
 
     /// Two slots for each 4 KiB, and room for the file to double.
-    [[nodiscard]] static unsigned slot_bits(std::uint64_t file_bytes) noexcept {
+    [[nodiscard]] static unsigned bits_for(std::uint64_t file_bytes) noexcept {
         auto const wanted = static_cast<unsigned>(std::bit_width(file_bytes / 4096)) + 2;
-        return std::clamp(wanted, least_bits, most_bits);
+        return std::clamp(wanted, least_bits, largest_bits);
     }
 
     static constexpr std::size_t line_slots = 8;
@@ -112,17 +106,26 @@ class verified_table {
             return false;
         }
         /// Takes the first free slot; in a full line the tag at home goes. Threads that take the
-        /// same slot lose one of their tags.
-        void insert(std::uint64_t tag) const noexcept {
+        /// same slot lose one of their tags. @return is it new?
+        bool insert(std::uint64_t tag) noexcept {
             auto const at = home(tag);
             auto& line = line_of(at);
             for (std::size_t i = 0; i < line_slots; ++i) {
                 auto const slot = line.slot(at + i);
                 auto const there = slot.load(std::memory_order_acquire);
-                if (there == tag) return;
-                if (there == 0) return slot.store(tag, std::memory_order_release);
+                if (there == tag) return false;
+                if (there != 0) continue;
+                slot.store(tag, std::memory_order_release);
+                taken.fetch_add(1, std::memory_order_relaxed);
+                return true;
             }
             line.slot(at).store(tag, std::memory_order_release);
+            return true;
+        }
+        /// Are more than a quarter of the slots taken? Of lines with two tags, one in 4,000 wants a
+        /// ninth.
+        [[nodiscard]] bool crowded() const noexcept {
+            return taken.load(std::memory_order_relaxed) > (std::size_t{1} << bits) / 4;
         }
 
         /// The zeros of calloc cost no memory until they are touched.
@@ -139,7 +142,26 @@ class verified_table {
         unsigned bits;
         std::unique_ptr<void, void (*)(void*)> memory;
         line* lines;
+        std::atomic<std::size_t> taken{0};
     };
+
+    /// Makes the table four times as large, if that is allowed and nobody else has. Does nothing
+    /// where memory is short: a small table only forgets more.
+    void grow(table const& crowded) noexcept {
+        auto const most = most_bits_.load(std::memory_order_relaxed);
+        if (crowded.bits >= most) return;
+        std::lock_guard const guard(growth_);
+        if (current_.load(std::memory_order_acquire) != &crowded) return;
+        try {
+            auto* const grown = add(std::min(crowded.bits + 2, most));
+            for (std::size_t i = 0; i < std::size_t{1} << crowded.bits; ++i) {
+                if (auto const tag = crowded.tag_at(i); tag != 0) grown->insert(tag);
+            }
+            current_.store(grown, std::memory_order_release);
+        } catch (std::bad_alloc const&) {
+            return;
+        }
+    }
 
     [[nodiscard]] table* add(unsigned bits) {
         tables_.push_back(std::make_unique<table>(bits));
@@ -148,6 +170,7 @@ class verified_table {
 
     std::mutex growth_;
     std::vector<std::unique_ptr<table>> tables_; // older ones may be in use until the end
+    std::atomic<unsigned> most_bits_;
     std::atomic<table*> current_;
 };
 

@@ -107,10 +107,11 @@ template <node_source Source> class cursor {
     }
 
   private:
+    /// Without initial values: making a cursor would cost more than its first step.
     struct frame {
-        std::byte const* base = nullptr;
-        std::byte const* patch = nullptr;
-        std::size_t index = 0;
+        std::byte const* base;
+        std::byte const* patch;
+        std::size_t index;
 
         [[nodiscard]] inner_node node() const noexcept { return {base, patch}; }
     };
