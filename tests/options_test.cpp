@@ -15,6 +15,7 @@ TEST_CASE("options are an aggregate, and the defaults are the safe ones") {
     CHECK(usual.verify == verify::first_touch);
     CHECK(usual.recovery == recovery::automatic);
     CHECK_FALSE(usual.read_only);
+    CHECK(usual.read_ahead);
     CHECK_FALSE(usual.events.on_commit);
     options const chosen{.create = create::must, .durability = durability::lazy};
     CHECK(chosen.create == create::must);

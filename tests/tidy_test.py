@@ -71,7 +71,6 @@ WITHOUT_TEST = {
     "storage/live_page.hpp": "two constants and a check: tests/storage/file_lock_test.cpp",
     "storage/lock_file.hpp": "tests/storage/file_lock_test.cpp is of the whole lock",
     "storage/lock_registry.hpp": "tests/storage/file_lock_test.cpp is of the whole lock",
-    "storage/mapping.hpp": "tests/storage/file_medium_test.cpp goes through it",
     "storage/memory_storage.hpp": "tests/storage/memory_medium_test.cpp is of both",
     "storage/path_resolution.hpp": "tests/storage/file_medium_test.cpp is of both",
     "storage/writer_lock.hpp": "tests/storage/file_lock_test.cpp is of the whole lock",

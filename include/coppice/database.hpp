@@ -63,8 +63,9 @@ template <storage::medium Medium> class basic_database {
     /// @throws error; then nothing is left behind, unless the very last step of making one failed,
     ///   the sync of its folder: then it stands there, whole and empty
     explicit basic_database(std::filesystem::path const& path, options chosen = {}) requires
-        std::constructible_from<Medium, std::filesystem::path const&, bool>
-        : basic_database(Medium(path, chosen.create_directories), std::move(chosen)) {}
+        std::constructible_from<Medium, std::filesystem::path const&, bool, bool>
+        : basic_database(Medium(path, chosen.create_directories, chosen.read_ahead),
+                         std::move(chosen)) {}
 
     /// A fresh database in memory. Nothing of it outlives its last handle, snapshot or view.
     explicit basic_database(options chosen = {.preallocate_bytes = 0}) requires
@@ -264,8 +265,7 @@ template <storage::medium Medium> class basic_database {
         return store::copy_to_medium(*of.state(), head, storage::file_medium(path, false),
                                      store::original_of(open(), *of.state()));
     }
-    /// Gives the bytes of such a copy to `sink(coppice::bytes)`, from the first to the last; what
-    /// it throws ends the backup.
+    /// Gives the bytes of such a copy to `sink(coppice::bytes)`, in order; what it throws ends it.
     template <std::invocable<bytes> Sink> void backup(snapshot const& of, Sink&& sink) const {
         store::copy_to_sink(*of.state(), store::head_for(open(), *of.state()),
                             std::forward<Sink>(sink));
@@ -292,7 +292,7 @@ template <storage::medium Medium> class basic_database {
         auto head = store::head_for(open(), *from.state());
         head.header = store::fresh_header(head.header.nodes,
                                           {storage::random_bits(), storage::random_bits()});
-        storage::file_medium const place(path, chosen.create_directories);
+        storage::file_medium const place(path, chosen.create_directories, chosen.read_ahead);
         store::copy_to_medium(*from.state(), head, place,
                               store::original_of(open(), *from.state()));
         chosen.create = create::never;

@@ -145,6 +145,11 @@ struct options {
     coppice::recovery recovery = coppice::recovery::automatic;  ///< what to do after a crash
     coppice::durability durability = coppice::durability::sync; ///< of commits that name none
     coppice::verify verify = coppice::verify::first_touch;      ///< when checksums are compared
+    /// May a page that is read bring its neighbours along from the device? They are wanted where
+    /// the file has room in memory, or is scanned. For single keys of a file that is larger than
+    /// memory turn it off: a device may be told to read megabytes ahead, and each get then waits
+    /// for them.
+    bool read_ahead = true;
     /// When more than this is not yet synced, the next commit syncs first. It bounds the work of
     /// opening after a crash. More than 1 GiB is taken for that.
     std::uint64_t unsynced_limit_bytes = std::uint64_t{32} << 20U;

@@ -35,8 +35,10 @@ class file_medium {
 
     /// @param path of the database, which need not exist; links are followed now, once
     /// @param create_directories make the folders above it
+    /// @param read_ahead see file_storage
     /// Throws `errc::unusable_path`, `errc::not_found` without the folder, `errc::io_failed`.
-    file_medium(std::filesystem::path const& path, bool create_directories) {
+    file_medium(std::filesystem::path const& path, bool create_directories,
+                bool read_ahead = true) {
         auto const resolved = resolve_path(path, fresh_suffix.size(), create_directories);
         auto const slash = resolved.folder.ends_with('/') ? "" : "/";
         auto made = std::make_shared<place>();
@@ -46,6 +48,7 @@ class file_medium {
         // A folder may be searchable and writable without being readable.
         made->folder = std::make_shared<posix::descriptor const>(posix::open_directory(
             resolved.folder, "opening the folder of the database", made->path));
+        made->read_ahead = read_ahead;
         place_ = std::move(made);
     }
 
@@ -62,7 +65,7 @@ class file_medium {
         if (how == access::read_write && status.links > 1) {
             throw error(errc::hard_linked, "open it read-only, or remove its other names", path());
         }
-        return std::make_shared<file_storage>(std::move(opened.file), path());
+        return std::make_shared<file_storage>(std::move(opened.file), path(), place_->read_ahead);
     }
 
     [[nodiscard]] std::shared_ptr<file_storage> fresh() {
@@ -74,7 +77,7 @@ class file_medium {
                            model ? 0600 : 0666, "making a fresh file beside the database", path());
         try {
             if (model) posix::take_over_rights(file.get(), *model, path());
-            return std::make_shared<file_storage>(std::move(file), path());
+            return std::make_shared<file_storage>(std::move(file), path(), place_->read_ahead);
         } catch (...) {
             ::unlinkat(folder(), place_->fresh_name.c_str(), 0);
             throw;
@@ -126,6 +129,7 @@ class file_medium {
         std::string path;
         std::string name;
         std::string fresh_name;
+        bool read_ahead = true;
     };
 
     [[nodiscard]] int folder() const noexcept { return place_->folder->get(); }

@@ -27,9 +27,11 @@ class file_storage {
 
     /// @param file open for what will be asked of it
     /// @param path for messages
-    file_storage(posix::descriptor file, std::string path)
+    /// @param read_ahead may the kernel read more of the file than a view of it is asked for?
+    file_storage(posix::descriptor file, std::string path, bool read_ahead = true)
         : file_(std::move(file)),
           path_(std::move(path)),
+          read_ahead_(read_ahead),
           identity_(posix::status_of(file_.get(), path_).identity) {}
 
     [[nodiscard]] std::uint64_t size() const {
@@ -66,10 +68,10 @@ class file_storage {
         if (size_bytes > most_view_bytes) posix::fail(ENOMEM, "mapping a file", path_);
         auto const generous = std::max(least_view_bytes, whole_pages(size_bytes) * 2);
         try {
-            return map_file(file_.get(), generous, path_);
+            return map_file(file_.get(), generous, path_, read_ahead_);
         } catch (error const& e) {
             if (e.code() != std::errc::not_enough_memory) throw;
-            return map_file(file_.get(), whole_pages(size_bytes), path_);
+            return map_file(file_.get(), whole_pages(size_bytes), path_, read_ahead_);
         }
     }
 
@@ -86,6 +88,7 @@ class file_storage {
 
     posix::descriptor file_;
     std::string path_;
+    bool read_ahead_;
     file_identity identity_;
     write_back written_;
 };

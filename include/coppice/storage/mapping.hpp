@@ -34,9 +34,10 @@ class mappable_file {
 /// Maps the first bytes of an open file, read-only. Cost: one system call, no reading.
 /// @param file readable; may be closed as soon as this returns
 /// @param size_bytes may be beyond the end of the file, whose bytes alone may be touched
+/// @param read_ahead may a page that is touched bring others along from the device?
 /// Throws `errc::io_failed` with the errno of mmap, or ENOMEM where Boost gives none.
 [[nodiscard]] inline mapped_view map_file(int file, std::uint64_t size_bytes,
-                                          std::string const& path) {
+                                          std::string const& path, bool read_ahead = true) {
     // Boost takes a size of 0 for the whole file.
     if (size_bytes == 0) return {};
     posix::require_range(0, size_bytes, path);
@@ -44,6 +45,7 @@ class mappable_file {
         auto const region = std::make_shared<boost::interprocess::mapped_region>(
             mappable_file(file), boost::interprocess::read_only, 0,
             static_cast<std::size_t>(size_bytes));
+        if (!read_ahead) region->advise(boost::interprocess::mapped_region::advice_random);
         auto const* const first = static_cast<std::byte const*>(region->get_address());
         return {std::shared_ptr<std::byte const>(region, first), size_bytes};
     } catch (boost::interprocess::interprocess_exception const& e) {
