@@ -145,13 +145,14 @@ class verified_table {
         std::atomic<std::size_t> taken{0};
     };
 
-    /// Makes the table four times as large, if that is allowed and nobody else has. Does nothing
-    /// where memory is short: a small table only forgets more.
+    /// Makes the table four times as large, if that is allowed and nobody else has or does: a fork
+    /// reads on, and must not wait for a thread that it does not have. Does nothing where memory is
+    /// short: a small table only forgets more.
     void grow(table const& crowded) noexcept {
         auto const most = most_bits_.load(std::memory_order_relaxed);
         if (crowded.bits >= most) return;
-        std::lock_guard const guard(growth_);
-        if (current_.load(std::memory_order_acquire) != &crowded) return;
+        std::unique_lock const guard(growth_, std::try_to_lock);
+        if (!guard || current_.load(std::memory_order_acquire) != &crowded) return;
         try {
             auto* const grown = add(std::min(crowded.bits + 2, most));
             for (std::size_t i = 0; i < std::size_t{1} << crowded.bits; ++i) {
