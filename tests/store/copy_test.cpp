@@ -92,8 +92,9 @@ class sharing_storage : public coppice::storage::file_storage {
 class sharing_medium
     : public support::medium_around<sharing_storage, coppice::storage::file_medium> {
   public:
-    sharing_medium(std::filesystem::path const& path, bool create_directories)
-        : medium_around({path, create_directories},
+    sharing_medium(std::filesystem::path const& path, bool create_directories,
+                   bool read_ahead = true)
+        : medium_around({path, create_directories, read_ahead},
                         support::adopt<sharing_storage, coppice::storage::file_storage>) {}
 };
 

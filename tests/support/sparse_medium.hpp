@@ -34,8 +34,8 @@ class storage : public coppice::storage::file_storage {
 /// The place of such a file.
 class medium : public support::medium_around<storage, coppice::storage::file_medium> {
   public:
-    medium(std::filesystem::path const& path, bool create_directories)
-        : medium_around({path, create_directories},
+    medium(std::filesystem::path const& path, bool create_directories, bool read_ahead = true)
+        : medium_around({path, create_directories, read_ahead},
                         support::adopt<storage, coppice::storage::file_storage>) {}
 };
 
