@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -30,6 +31,9 @@ enum class durability : std::uint8_t {
     deferred, ///< it may stay in the process for a while; only of engines that say `defers`
 };
 
+/// Takes the value of a key, or nothing.
+using visitor = std::function<void(std::optional<std::string_view>)>;
+
 /// Reads at a moment of a store: at first the moment at which it was made.
 class reader {
   public:
@@ -42,6 +46,11 @@ class reader {
     virtual void refresh() = 0;
     /// The value of a key, or nothing. The view lives until the next call.
     virtual std::optional<std::string_view> get(std::string_view key) = 0;
+    /// A get that is a transaction of its own: of the newest moment.
+    virtual void get_newest(std::string_view key, visitor const& visit) {
+        refresh();
+        visit(get(key));
+    }
     /// Gets several keys at once. An engine that can do better than one after the other overrides
     /// it. @return the totals of the pairs that were found
     virtual totals get_many(std::span<std::string_view const> keys) {

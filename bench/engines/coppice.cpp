@@ -21,6 +21,7 @@ template <typename Database> class coppice_reader final : public reader {
         at_ = now_.cursor();
     }
     std::optional<std::string_view> get(std::string_view key) override { return now_.get(key); }
+    void get_newest(std::string_view key, visitor const& visit) override { db_.get(key, visit); }
     totals get_many(std::span<std::string_view const> keys) override {
         totals sum;
         now_.get_many(keys, [&](std::string_view key, std::optional<std::string_view> value) {

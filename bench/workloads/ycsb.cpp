@@ -43,7 +43,6 @@ class client {
         auto const draw = random_() % 100;
         if (draw < of.updates) return update();
         if (draw < of.updates + of.inserts) return insert();
-        from_->refresh();
         if (draw < of.updates + of.inserts + of.scans) return scan();
         get();
     }
@@ -51,11 +50,11 @@ class client {
   private:
     [[nodiscard]] std::string_view choose() { return data_.pairs[choose_(random_)].first; }
     void get() {
-        auto const key = choose();
-        auto const value = from_->get(key);
-        verify(value && value_source::version_of(key, *value) <= version_, "a get of YCSB");
+        wanted_ = choose();
+        from_->get_newest(wanted_, verify_);
     }
     void scan() {
+        from_->refresh();
         auto const length = 1 + random_() % 100;
         auto const sum = from_->scan_from(choose(), length);
         verify(sum.count > 0 && sum.count <= length && sum.ordered, "a scan of YCSB");
@@ -81,6 +80,10 @@ class client {
     std::mt19937_64 random_{72};
     std::uint64_t version_ = 0;
     std::size_t inserted_ = 0;
+    std::string_view wanted_;
+    visitor verify_ = [this](std::optional<std::string_view> value) {
+        verify(value && value_source::version_of(wanted_, *value) <= version_, "a get of YCSB");
+    };
 };
 
 /// @return has the engine deferred commits?

@@ -4,8 +4,7 @@
 // Owns: the handle that a user opens, and the moment at which events are told.
 // Invariant: snapshots and transactions may outlive their handle. A closed or moved-from handle
 //   throws errc::closed.
-// Thread safety: any number of threads may call anything at once, but `close`, moving and
-//   destruction, during which no other call may be under way.
+// Thread safety: any threads may call anything at once, but `close`, moving and destruction alone.
 
 #include <coppice/destroy.hpp>
 #include <coppice/error.hpp>
@@ -26,6 +25,7 @@
 #include <coppice/store/history.hpp>
 #include <coppice/store/housekeeper.hpp>
 #include <coppice/store/measure.hpp>
+#include <coppice/store/newest_value.hpp>
 #include <coppice/store/store.hpp>
 #include <coppice/store/tagging.hpp>
 #include <coppice/store/tags.hpp>
@@ -33,7 +33,6 @@
 #include <coppice/tell.hpp>
 #include <coppice/transaction.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstdint>
@@ -43,7 +42,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -121,9 +119,13 @@ template <storage::medium Medium> class basic_database {
     }
     /// The value of a key in the newest commit at this call, as a copy. @throws as `read`
     [[nodiscard]] std::optional<std::string> get(std::string_view key) const {
-        auto const now = read();
-        auto const value = now.get(key);
-        return value ? std::optional<std::string>(*value) : std::nullopt;
+        return get(key, store::copy_of);
+    }
+    /// The same without a copy: what `visit` makes of the value, or of nothing.
+    /// @param visit called once; the view lives as long as the call
+    template <std::invocable<std::optional<std::string_view>> Visit>
+    decltype(auto) get(std::string_view key, Visit&& visit) const {
+        return store::visit_newest(open(), key, std::forward<Visit>(visit));
     }
     /// The commits of the file, newest first. @throws as `read`
     [[nodiscard]] commit_history history() const {
@@ -162,9 +164,7 @@ template <storage::medium Medium> class basic_database {
         auto const until = storage::moment_in(longest);
         storage::growing_pause pause(std::chrono::milliseconds{4});
         while (changes(since).empty()) {
-            auto const left = until - std::chrono::steady_clock::now();
-            if (left <= left.zero()) return false;
-            std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(left, pause.next()));
+            if (!pause.rest(until)) return false;
         }
         return true;
     }

@@ -12,3 +12,22 @@ TEST_CASE("pauses double up to the longest") {
         CHECK(pause.next() == expected);
     }
 }
+
+TEST_CASE("a rest ends in time, and there is none behind it") {
+    growing_pause pause(1h);
+    while (pause.next() < 30min) continue;
+    auto const until = std::chrono::steady_clock::now() + 2ms;
+    CHECK(pause.rest(until));
+    CHECK(std::chrono::steady_clock::now() >= until);
+    CHECK_FALSE(pause.rest(until));
+    CHECK(pause.next() == 1h);
+}
+
+// "Not at all" is the first moment that there is, from which nothing can be subtracted.
+TEST_CASE("there is no rest until long ago, and one until never") {
+    using moment = std::chrono::steady_clock::time_point;
+    growing_pause pause(1ms);
+    CHECK_FALSE(pause.rest(moment::min()));
+    CHECK_FALSE(pause.rest(moment()));
+    CHECK(pause.rest(moment::max()));
+}

@@ -6,6 +6,7 @@
 #include <coppice/database.hpp>
 
 #include <catch2/catch.hpp>
+#include <child_process.hpp>
 #include <workbench.hpp>
 
 #include <algorithm>
@@ -13,9 +14,11 @@
 #include <filesystem>
 #include <fstream>
 #include <set>
+#include <stdexcept>
 #include <string>
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace {
@@ -51,33 +54,53 @@ bool none_random(std::set<std::string> const& flags) {
 
 } // namespace
 
-TEST_CASE("a view outlives descriptor and name, shows what is appended, cannot be written") {
+TEST_CASE("a view outlives descriptor and name, and shows what is appended") {
     workbench::folder const here;
     auto const path = here / "a";
     auto file = posix::open_at(AT_FDCWD, path, O_RDWR | O_CREAT, 0600, "making a file", path);
     posix::write_at(file.get(), 0, coppice::as_bytes(std::string_view("first")), path);
     auto const view = coppice::storage::map_file(file.get(), 65536, path);
     REQUIRE(view.size_bytes == 65536);
-    for (auto const& flags : flags_of_views(path)) {
-        CHECK(flags.find(" wr ") == std::string::npos);
-    }
     posix::write_at(file.get(), 5, coppice::as_bytes(std::string_view(" second")), path);
     fs::remove(path);
     file = {};
     CHECK(coppice::as_text({view.data.get(), 12}) == "first second");
 }
 
-TEST_CASE("no descriptor is opened for a view") {
+TEST_CASE("a view of a file that may be written cannot be written through") {
+    workbench::folder const here;
+    auto const path = here / "a";
+    auto const file = posix::open_at(AT_FDCWD, path, O_RDWR | O_CREAT, 0600, "making a file", path);
+    auto const view = coppice::storage::map_file(file.get(), 4096, path);
+    auto const flags = flags_of_views(path);
+    if (flags.empty()) {
+        std::printf("skipped: /proc/self/smaps tells no flags of views\n");
+        return;
+    }
+    CHECK(flags.begin()->find(" rd ") != std::string::npos);
+    CHECK(flags.begin()->find(" wr ") == std::string::npos);
+}
+
+// Boost opens what it maps by its name, and a process without a free descriptor, or without /proc,
+// was refused a longer view of a file that it has open.
+TEST_CASE("a view needs no descriptor but that of its file") {
+    if (workbench::skip_forks()) return;
     workbench::folder const here;
     auto const path = here / "a";
     auto const file = posix::open_at(AT_FDCWD, path, O_RDWR | O_CREAT, 0600, "making a file", path);
     posix::write_at(file.get(), 0, coppice::as_bytes(std::string_view("x")), path);
-    posix::descriptor const next(::dup(file.get()));
-    auto const free_one = next.get() + 1;
-    auto const view = coppice::storage::map_file(file.get(), 4096, path);
-    posix::descriptor const after(::dup(file.get()));
-    CHECK(view.data != nullptr);
-    CHECK(after.get() <= free_one);
+    // UBSan asks for a pipe where it first meets an object of a type with virtual functions.
+    CHECK(coppice::storage::map_file(file.get(), 4096, path).data != nullptr);
+    workbench::child own([&](workbench::reporter const&) {
+        struct rlimit none {};
+        if (::getrlimit(RLIMIT_NOFILE, &none) != 0) throw std::runtime_error("getrlimit");
+        none.rlim_cur = 3;
+        if (::setrlimit(RLIMIT_NOFILE, &none) != 0) throw std::runtime_error("setrlimit");
+        if (::dup(file.get()) >= 0) throw std::runtime_error("there are descriptors");
+        auto const view = coppice::storage::map_file(file.get(), 4096, path);
+        if (coppice::as_text({view.data.get(), 1}) != "x") throw std::runtime_error("content");
+    });
+    CHECK(own.wait() == 0);
 }
 
 // Where a device is told to read 8 MiB ahead, each get from a file larger than memory read that.

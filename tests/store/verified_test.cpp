@@ -4,12 +4,17 @@
 #include <coppice/format/reference.hpp>
 
 #include <catch2/catch.hpp>
+#include <child_process.hpp>
+#include <workbench.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <random>
 #include <thread>
 #include <vector>
+
+#include <unistd.h>
 
 using coppice::format::max_node_bytes;
 using coppice::format::node_ref;
@@ -107,6 +112,28 @@ TEST_CASE("a table that threads fill keeps nearly all of what they insert") {
     // What is inserted while another thread copies the table may be lost, and is verified again.
     for (auto const tag : tags) table.insert(tag);
     CHECK(count_of_verified(table, tags) > count * 999 / 1000);
+}
+
+// A thread that makes the table larger is not there in a fork, which would wait for it for ever: it
+// reads on there, and only does without a larger table.
+TEST_CASE("a fork inserts, whatever its parent's threads were at") {
+    if (workbench::skip_forks()) return;
+    auto const tags = tags_one_behind_the_other(300'000);
+    for (int round = 0; round < 20; ++round) {
+        verified_table table(std::uint64_t{1} << 40U);
+        std::atomic<bool> done = false;
+        std::jthread const filler([&] {
+            for (auto const tag : tags) table.insert(tag);
+            done = true;
+        });
+        for (int forks = 0; forks < 50 && !done; ++forks) {
+            workbench::child own([&](workbench::reporter const&) {
+                ::alarm(20);
+                for (std::uint64_t i = 1; i <= 16; ++i) table.insert(i << 3U);
+            });
+            REQUIRE(own.wait() == 0);
+        }
+    }
 }
 
 TEST_CASE("the tag of a value is not that of any node at the same place") {

@@ -32,6 +32,16 @@ final_edits entries_of(edit_log const& log) {
     return result;
 }
 
+std::string found_in(edit_log& log, std::string_view key) {
+    format::stored_value value;
+    switch (log.find(key, value)) {
+    case edit_map::pending::put: return "put " + std::string(value.raw);
+    case edit_map::pending::erased: return "erased";
+    case edit_map::pending::none: break;
+    }
+    return "none";
+}
+
 } // namespace
 
 TEST_CASE("of the edits of a key the last one stands, also an erasure") {
@@ -90,6 +100,55 @@ TEST_CASE("keys that end early or have zeros are in order") {
     for (edit_log::walk at(log); !at.done(); at.next()) CHECK(at.key() == keys[i++]);
 }
 
+TEST_CASE("a key is found as its last edit has left it") {
+    edit_log log;
+    CHECK(found_in(log, "a") == "none");
+    edit_map first;
+    first.put("a", {"1", true});
+    first.put("b", {"1", false});
+    log.take(first);
+    CHECK(found_in(log, "c") == "none");
+    CHECK(found_in(log, "a") == "put 1");
+    edit_map second;
+    second.put("a", {"2", false});
+    second.erase("b");
+    log.take(second);
+    CHECK(found_in(log, "a") == "put 2");
+    CHECK(found_in(log, "b") == "erased");
+    format::stored_value value;
+    edit_map third;
+    third.put("a", {"3", true});
+    log.take(third);
+    auto const without_index = log.held_bytes();
+    CHECK(log.find("a", value) == edit_map::pending::put);
+    CHECK(value.out_of_line);
+    std::string_view const keys = "cdefghijklmnopqrstuvwxyz";
+    for (std::size_t i = 0; i < keys.size(); ++i) {
+        edit_map more;
+        more.put(keys.substr(i, 1), {"", false});
+        log.take(more);
+        CHECK(found_in(log, keys.substr(i, 1)) == "put ");
+    }
+    CHECK(log.held_bytes() > without_index);
+    log.clear();
+    CHECK(found_in(log, "a") == "none");
+    CHECK(log.held_bytes() == 0);
+}
+
+TEST_CASE("keys that begin with the same 8 bytes are told apart") {
+    tree::arena memory;
+    edit_log log;
+    auto const name = [](int i) { return "the same " + std::to_string(i); };
+    for (int i = 0; i < 2000; i += 2) {
+        edit_map one;
+        one.put(memory.copy(name(i)), {memory.copy(std::to_string(i)), false});
+        log.take(one);
+    }
+    for (int i = 0; i < 2000; ++i) {
+        CHECK(found_in(log, name(i)) == (i % 2 == 0 ? "put " + std::to_string(i) : "none"));
+    }
+}
+
 TEST_CASE("a log is what a map of all edits is, however often it is sorted in between") {
     rc::prop("edits of many maps", [] {
         tree::arena memory;
@@ -110,6 +169,12 @@ TEST_CASE("a log is what a map of all edits is, however often it is sorted in be
                 }
             }
             log.take(some);
+            if (*rc::gen::arbitrary<bool>()) {
+                for (auto const& [key, value] : wanted) {
+                    RC_ASSERT(found_in(log, key) == (value ? "put " + *value : "erased"));
+                }
+                RC_ASSERT(found_in(log, "c") == "none");
+            }
             if (*rc::gen::arbitrary<bool>()) log.sort();
         }
         log.sort();

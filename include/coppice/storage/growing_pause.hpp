@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <thread>
 #include <utility>
 
 namespace coppice::storage {
@@ -22,6 +23,14 @@ class growing_pause {
     /// The next rest.
     [[nodiscard]] constexpr duration next() noexcept {
         return std::exchange(pause_, std::min(pause_ * 2, longest_));
+    }
+    /// Takes the next rest, or as much of it as there is time.
+    /// @return false, at once, if there is none left
+    [[nodiscard]] bool rest(std::chrono::steady_clock::time_point until) {
+        auto const now = std::chrono::steady_clock::now();
+        if (now >= until) return false;
+        std::this_thread::sleep_for(std::min<std::chrono::nanoseconds>(next(), until - now));
+        return true;
     }
 
   private:

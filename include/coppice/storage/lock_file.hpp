@@ -239,9 +239,7 @@ class kernel_lock {
             int const failure = attempt([this] { return lock_.try_lock(); });
             if (failure == 0) return true;
             if (failure != EAGAIN && failure != EINTR) fail(failure, path);
-            auto const now = clock::now();
-            if (now >= until) return false;
-            std::this_thread::sleep_for(std::min<clock::duration>(pause.next(), until - now));
+            if (!pause.rest(until)) return false;
         }
     }
 

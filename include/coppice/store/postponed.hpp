@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/store/postponed.hpp: deferred commits that nobody has looked at yet.
-// Owns: their edits over the state below them, and making a tree of these: when
-//   somebody reads, or when they are written.
+// Owns: their edits over the state below them, looking up a key among these, and making a tree
+//   of them: when somebody reads on, or when they are written.
 // Invariant: a state that was handed out never changes; what is added after it lies over it. Edits
 //   lie in the memory of the deferred commits. Who looks waits for another one who looks, and for
 //   a writer while it adds or writes, never for an open transaction; a writer waits for who looks.
@@ -18,12 +18,21 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <string>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 namespace coppice::inline COPPICE_ABI::store {
 
-/// Edits of commits, in the order of their keys. Those that say so need the turn.
+/// What the newest commit has for a key, as far as that is known without a tree.
+struct postponed_value {
+    tree::edit_map::pending last = tree::edit_map::pending::none;
+    format::stored_value value;                ///< what was put
+    std::shared_ptr<tree::arena const> memory; ///< where that lies
+    revision_ptr below;                        ///< the state that has all other keys
+};
+
+/// Edits of commits, in the order in which they came. Those that say so need the turn.
 class postponed_commits {
   public:
     /// Is there anything that has to become a tree before it can be read? Any thread.
@@ -74,6 +83,25 @@ class postponed_commits {
         return seen;
     }
 
+    /// Looks for one key, without making a tree of all. Any thread.
+    /// @param waits may it wait for another thread?
+    /// @return nothing where nothing is postponed, or where so many keys have been looked for that
+    ///   a tree is cheaper, which is read without a lock. @throws std::bad_alloc
+    [[nodiscard]] std::optional<postponed_value> find(std::string_view key, bool waits) {
+        std::unique_lock guard(mutex_, std::defer_lock);
+        if (waits) guard.lock();
+        if (!waits && !guard.try_lock()) return {};
+        // An edit in a tree takes some 3 us, a key that is looked for here 0.1 us more than there.
+        constexpr std::size_t finds_for_each_edit = 32;
+        if (finds_ >= finds_for_each_edit * edits_.size()) return {};
+        ++finds_;
+        postponed_value found;
+        found.last = edits_.find(key, found.value);
+        found.below = below_;
+        if (found.last == tree::edit_map::pending::put) found.memory = memory_;
+        return found;
+    }
+
     /// All of it as a state, for a reader, in memory of its own. Any thread.
     /// @param show makes it what others read, @param waits may it wait for another thread?
     /// @throws errc::corrupt, std::bad_alloc; then nothing has changed
@@ -121,6 +149,7 @@ class postponed_commits {
         auto const grown = nodes.held_bytes() - before;
         if (edits_.size() >= 256) node_bytes_each_ = grown / edits_.size();
         edits_.clear();
+        finds_ = 0;
         below_ = {};
         return state;
     }
@@ -145,6 +174,7 @@ class postponed_commits {
     unsigned at_once_ = 0;
     std::size_t node_bytes_each_ = 4096; // a leaf and a path, until it is known better
     tree::edit_log edits_;
+    std::size_t finds_ = 0; // since the last tree was made
     revision_ptr below_;
     commit_record record_; // of the newest of them, without its tree
     std::shared_ptr<tree::arena> memory_;

@@ -113,6 +113,9 @@ template <storage::medium Medium> class store {
         return refresh(true);
     }
 
+    /// May a mutex be waited for? In a fork the thread that has it is not there.
+    [[nodiscard]] bool may_wait() const { return lock_ == nullptr || !lock_->is_forked(); }
+
     /// The newest state that this handle has shown, without looking for a newer one.
     [[nodiscard]] revision_ptr shown() const noexcept { return published_.load(); }
 
@@ -212,9 +215,7 @@ template <storage::medium Medium> class store {
 
     void look_at_postponed() {
         if (!postponed_.any()) return;
-        // In a fork the thread that has the mutex is not there.
-        auto const waits = lock_ == nullptr || !lock_->is_forked();
-        postponed_.look([this](revision_ptr const& state) { show_deferred(state); }, waits);
+        postponed_.look([this](revision_ptr const& state) { show_deferred(state); }, may_wait());
     }
 
     void remember_replaced() noexcept {

@@ -401,6 +401,7 @@ class random_history {
             told_.begin(done(), newest_made_, std::move(state), true);
             txn.commit(durability::deferred);
             newest_made_ = number;
+            must(db.get(version_key) == std::to_string(number), "a get finds an older commit");
             ++seen_.unseen;
         }
         note_deferring(db, acting_);

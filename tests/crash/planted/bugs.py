@@ -286,6 +286,10 @@ DEFERRED = [
         (S + "tenure.hpp", "        see(owner_->take_postponed());\n", "")),
     bug("postponed_older_wins", "of two postponed edits of a key the first one stands",
         ("tree/edit_log.hpp", "a.number > b.number;", "a.number < b.number;")),
+    bug("get_finds_older", "of two postponed edits of a key a get finds the first one",
+        ("tree/edit_log.hpp", "place_of(next.head, next.key) = static_cast<place>(indexed_ + 1);",
+         "auto& at = place_of(next.head, next.key);\n"
+         "            if (at == 0) at = static_cast<place>(indexed_ + 1);")),
 ]
 
 PATCHES = [
