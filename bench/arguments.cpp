@@ -94,10 +94,14 @@ std::optional<arguments> parse(int count, char const* const* words, int& exit_co
 
     CLI::App app("coppice beside other engines, on the same work. Look at the ratios.");
     app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-    auto* const pairs = app.add_option("--pairs", given.pairs, "how many, 200000 by default")
-                            ->check(CLI::Range(std::size_t{100}, std::size_t{1'000'000'000}));
+    auto* const pairs =
+        app.add_option("--pairs", given.pairs,
+                       "how many; 200000 by default, 1000000 for --growth and --fairness, "
+                       "100000 for --instructions")
+            ->check(CLI::Range(std::size_t{100}, std::size_t{1'000'000'000}));
     auto* const repetitions = app.add_option("--repetitions", given.repetitions,
-                                             "how often each engine runs, 3 by default")
+                                             "how often each engine runs; 3 by default, "
+                                             "1 for --growth, 2 for --instructions")
                                   ->check(CLI::PositiveNumber);
     app.add_option("--only", only, "these workloads: W1 to W14, RP, RW, floors")
         ->delimiter(',')
@@ -106,7 +110,9 @@ std::optional<arguments> parse(int count, char const* const* words, int& exit_co
     app.add_option("--engines", given.engines, "these engines")
         ->delimiter(',')
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    app.add_flag("--full", full, "all workloads, 1000000 pairs, 5 repetitions");
+    app.add_flag("--full", full,
+                 "all of the usual workloads, 1000000 pairs, 5 repetitions; "
+                 "with --growth 10000000, 3");
     for (auto const& each : on_request) {
         app.add_flag_callback(
             "--" + std::string(each.name), [&chosen, &each] { chosen = &each; }, each.help);

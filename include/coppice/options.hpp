@@ -59,8 +59,8 @@ struct flush_policy {
     std::uint64_t bytes = std::uint64_t{64} << 20U;
     /// How many commits may be deferred. The next one is written at once, with all before it.
     std::uint32_t count = 100'000;
-    /// How long a commit may stay deferred; a thread of the handle sees to it. Zero: for ever,
-    /// without a thread.
+    /// How long a commit may stay deferred, and longer while a transaction is open; a thread of
+    /// the handle sees to it. Zero: for ever, without a thread.
     std::chrono::milliseconds interval{100};
 };
 

@@ -9,12 +9,16 @@
 #include <catch2/catch.hpp>
 #include <workbench.hpp>
 
+#include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <iterator>
+#include <limits>
 #include <new>
 #include <optional>
 #include <string>
@@ -22,6 +26,8 @@
 #include <thread>
 #include <utility>
 #include <vector>
+
+#include <malloc.h>
 
 // ---- operator new that fails when told to ----------------------------------------------------
 
@@ -47,6 +53,19 @@ bool fails_now() noexcept {
     return hit;
 }
 
+/// Bytes that this process has and has had at most, as far as they came from here.
+std::atomic<std::int64_t> held_bytes{0};
+std::atomic<std::int64_t> most_held_bytes{0};
+
+void* count(void* memory) noexcept {
+    if (memory == nullptr) return nullptr;
+    auto const size_bytes = static_cast<std::int64_t>(::malloc_usable_size(memory));
+    auto const now = held_bytes.fetch_add(size_bytes, std::memory_order_relaxed) + size_bytes;
+    auto most = most_held_bytes.load(std::memory_order_relaxed);
+    while (most < now && !most_held_bytes.compare_exchange_weak(most, now)) continue;
+    return memory;
+}
+
 /// Lets allocations fail as long as it lives.
 class armed {
   public:
@@ -58,21 +77,27 @@ class armed {
 
 void* allocate(std::size_t size_bytes) {
     if (!fails_now()) {
-        if (auto* const memory = std::malloc(size_bytes == 0 ? 1 : size_bytes)) return memory;
+        if (auto* const memory = count(std::malloc(size_bytes == 0 ? 1 : size_bytes)))
+            return memory;
     }
     throw std::bad_alloc();
 }
 void* allocate(std::size_t size_bytes, std::align_val_t alignment) {
     auto const unit = static_cast<std::size_t>(alignment);
     if (!fails_now()) {
-        auto* const memory = std::aligned_alloc(unit, (size_bytes + unit - 1) / unit * unit);
+        auto* const memory = count(std::aligned_alloc(unit, (size_bytes + unit - 1) / unit * unit));
         if (memory != nullptr) return memory;
     }
     throw std::bad_alloc();
 }
 
 /// Out of line: inlined, GCC takes it for a mismatch with an operator new that it does not see.
-[[gnu::noinline]] void release(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void release(void* memory) noexcept {
+    if (memory == nullptr) return;
+    held_bytes.fetch_sub(static_cast<std::int64_t>(::malloc_usable_size(memory)),
+                         std::memory_order_relaxed);
+    std::free(memory);
+}
 
 } // namespace
 
@@ -85,10 +110,10 @@ void* operator new[](std::size_t size_bytes, std::align_val_t alignment) {
     return allocate(size_bytes, alignment);
 }
 void* operator new(std::size_t size_bytes, std::nothrow_t const&) noexcept {
-    return fails_now() ? nullptr : std::malloc(size_bytes == 0 ? 1 : size_bytes);
+    return fails_now() ? nullptr : count(std::malloc(size_bytes == 0 ? 1 : size_bytes));
 }
 void* operator new[](std::size_t size_bytes, std::nothrow_t const&) noexcept {
-    return fails_now() ? nullptr : std::malloc(size_bytes == 0 ? 1 : size_bytes);
+    return fails_now() ? nullptr : count(std::malloc(size_bytes == 0 ? 1 : size_bytes));
 }
 void operator delete(void* memory) noexcept { release(memory); }
 void operator delete[](void* memory) noexcept { release(memory); }
@@ -438,5 +463,113 @@ TEST_CASE("closing that finds no memory says what is lost, and locks nobody out"
         coppice::database db(path);
         CHECK(db.try_write());
         CHECK((db.get("a").has_value() || told > 0));
+    }
+}
+
+// ---- what needs none ---------------------------------------------------------------------------
+
+namespace {
+
+/// How many allocations this thread makes in a call.
+template <typename Call> std::uint64_t allocations_of(Call&& call) {
+    armed const counting(failing::once, std::numeric_limits<std::uint64_t>::max());
+    call();
+    return current.seen;
+}
+
+/// Every way to read a key, and every step of a cursor and of a range.
+std::uint64_t read_all(coppice::snapshot const& now, std::vector<std::string> const& keys) {
+    std::uint64_t sum = 0;
+    for (auto const& key : keys) {
+        sum += now.get(key).value_or("").size() + now.rank(key) + now.count(key);
+        sum += now.value_bytes(key).value_or(0);
+    }
+    now.get_many(keys, [&](auto key, auto value) { sum += key.size() + value.has_value(); });
+    return sum;
+}
+std::uint64_t step_through(coppice::cursor& at, std::vector<std::string> const& keys) {
+    std::uint64_t sum = 0;
+    for (at.first(); at.valid(); at.next()) sum += at.key().size() + at.value().size();
+    for (at.last(); at.valid(); at.prev()) sum += at.key().size();
+    for (auto const& key : keys) {
+        at.seek(key);
+        if (at.valid()) at.next();
+        sum += at.valid();
+    }
+    return sum;
+}
+
+} // namespace
+
+TEMPLATE_TEST_CASE("what was read before is read again without memory", "", proving::in_file,
+                   proving::in_memory) {
+    TestType const place;
+    auto chosen = proving::tiny();
+    chosen.nodes = {};
+    chosen.flush.interval = {};
+    auto db = place.open(chosen);
+    std::vector<std::string> keys{"", "absent", "zzz"};
+    for (std::uint64_t i = 0; i < 3000; ++i) keys.push_back(numbered("k", i));
+    db.update([&](auto& txn) {
+        for (auto const& key : keys) txn.put(key, noise(key.size() * 3));
+        txn.erase("absent");
+    });
+    for (std::uint64_t i = 0; i < 400; ++i) { // patches
+        db.update([&](auto& txn) { txn.put(keys[(i * 37) % keys.size()], noise(i)); },
+                  durability::lazy);
+    }
+    auto const must_need_none = [&](coppice::snapshot const& now) {
+        auto at = now.cursor();
+        auto const sum = read_all(now, keys) + step_through(at, keys);
+        std::uint64_t again = 0;
+        CHECK(allocations_of([&] { again = read_all(now, keys) + step_through(at, keys); }) == 0);
+        CHECK(again == sum);
+        CHECK(allocations_of([&] { static_cast<void>(db.read().size()); }) == 0);
+        CHECK(allocations_of([&] {
+                  for (auto const& key : keys) {
+                      static_cast<void>(db.get(key, [](auto value) { return value.has_value(); }));
+                  }
+              }) == 0);
+    };
+    must_need_none(db.read());
+    for (std::uint64_t i = 0; i < 100; ++i) {
+        db.update([&](auto& txn) { txn.put(numbered("d", i), "d"); }, durability::deferred);
+    }
+    // Among postponed edits, whose index the first of these makes.
+    static_cast<void>(db.get("d", [](auto value) { return value.has_value(); }));
+    CHECK(allocations_of([&] {
+              static_cast<void>(db.get("d", [](auto value) { return value.has_value(); }));
+          }) == 0);
+    must_need_none(db.read());
+    CHECK(db.stats().deferred_commits == 100);
+    db.compact();
+    must_need_none(db.read());
+}
+
+TEST_CASE("memory of deferred commits is bounded by the policy, whoever reads them") {
+    for (std::uint64_t const reads_after : {0U, 1U, 50U}) {
+        CAPTURE(reads_after);
+        proving::in_file const place;
+        coppice::options chosen;
+        chosen.durability = durability::deferred;
+        chosen.flush = {std::uint64_t{1} << 20U, 1'000'000'000, {}};
+        auto db = place.open(chosen);
+        std::uint64_t flushes = 0;
+        auto const before = held_bytes.load();
+        most_held_bytes = before;
+        workbench::dice dice(7);
+        for (std::uint64_t i = 1; i <= 20'000; ++i) {
+            auto const key = numbered("k", dice.next() % 100'000);
+            db.update([&](auto& txn) { txn.put(key, noise(100, i)); });
+            if (reads_after != 0 && i % reads_after == 0) CHECK(db.read().contains(key));
+            if (db.stats().deferred_commits == 0) ++flushes;
+        }
+        auto const most = most_held_bytes.load() - before;
+        std::printf("    a look after %llu commits: %lld KiB at most, %llu flushes\n",
+                    static_cast<unsigned long long>(reads_after),
+                    static_cast<long long>(most / 1024), static_cast<unsigned long long>(flushes));
+        CHECK(flushes > 10);
+        // What is written is gathered in pieces of 256 KiB.
+        CHECK(most < static_cast<std::int64_t>(chosen.flush.bytes + (512U << 10U)));
     }
 }

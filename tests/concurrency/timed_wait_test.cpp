@@ -10,6 +10,7 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <thread>
@@ -127,5 +128,23 @@ TEST_CASE("a wait for another process ends in time, or with its transaction") {
     go.give();
     CHECK(db.write_for(hang));
     CHECK(holder.wait() == 0);
+    must_be_free(db, "other");
+}
+
+TEST_CASE(
+    "a wait for a handle that keeps the file for deferred commits ends in time, or with them") {
+    workbench::folder const here;
+    database db(here / "db", bank::chosen());
+    auto chosen = bank::chosen();
+    chosen.flush = {std::uint64_t{1} << 30U, 1'000'000, {}};
+    database other(here / "db", chosen);
+    auto const put = [](auto& txn) { txn.put("by", "other"); };
+    other.update(put, coppice::durability::deferred);
+    std::thread([&] { must_be_busy(db); }).join();
+    CHECK_FALSE(db.get("by"));
+    CHECK(other.stats().deferred_commits == 1);
+    // Nor does the one that defers wait for anybody.
+    CHECK(other.write_for(0s));
+    other.flush();
     must_be_free(db, "other");
 }

@@ -5,10 +5,11 @@
 //                      value above 1 MiB and two nodes with keys of 64 KiB are in it, and nothing
 //                      in the format makes them smaller; being zeros, they take no line here
 //   every-part-1.dump  what `describe` below tells of it
+//   deferred-1.*       the same for a file with deferred commits that became one
 //
 // When this is red, the library reads or writes another format than it did. If nobody meant that,
-// it is a bug, and every database out there is affected: find it. These two files never change:
-// what is written from a later version on gets files of its own beside them, made with
+// it is a bug, and every database out there is affected: find it. These files never change:
+// what is written from a later version on gets files of its own beside them, where there are none:
 //   COPPICE_GOLDEN_FOLDER=tests/golden build/dev/bin/golden_tests "[.make-every-part]"
 // If only the text changed, look at each line that did.
 
@@ -137,7 +138,9 @@ void describe_commit(store::revision const& state, std::ostream& out) {
         << (record.data_summed ? "" : "not summed ") << hex(record.data_checksum) << ", index "
         << record.index << ", skip " << record.skip.offset << ", height " << int{record.user.height}
         << ", " << record.user.root.entries << " entries, " << record.user.root.bytes
-        << " bytes, note " << shown(record.note) << '\n';
+        << " bytes, note " << shown(record.note);
+    if (record.id_span != 0) out << ", and the " << record.id_span << " before it";
+    out << '\n';
 }
 
 void describe_content(snapshot const& state, std::ostream& out) {
@@ -222,13 +225,35 @@ void make(fs::path const& path) {
                       [](auto& txn) { txn.put("z", "the last one"); });
 }
 
+void make_deferred(fs::path const& path) {
+    auto now = std::chrono::system_clock::time_point(std::chrono::seconds(1'000'000'000));
+    auto chosen = proving::tiny();
+    chosen.clock = [&] { return now += std::chrono::seconds(60); };
+    chosen.flush.interval = {};
+    database db(path, chosen);
+    for (unsigned i = 0; i < 12; ++i) {
+        change_and_commit(db, "", durability::deferred, [&](auto& txn) {
+            txn.put(proving::numbered("k", i * 7 % 12), std::to_string(i));
+        });
+    }
+    db.flush();
+    for (unsigned i = 0; i < 3; ++i) {
+        change_and_commit(db, "a note", durability::deferred,
+                          [&](auto& txn) { txn.erase(proving::numbered("k", i)); });
+    }
+    change_and_commit(db, "takes what was deferred along", durability::sync,
+                      [](auto& txn) { txn.put("last", "durable"); });
+}
+
 fs::path stored(std::string_view name) {
     return fs::path(COPPICE_TEST_SOURCE_DIR) / "tests" / "golden" / name;
 }
 
 /// The file, made again from its text.
 struct golden {
-    golden() { proving::write_text(path, from_xxd(proving::text_of(stored("every-part-1.xxd")))); }
+    explicit golden(std::string const& name = "every-part-1") {
+        proving::write_text(path, from_xxd(proving::text_of(stored(name + ".xxd"))));
+    }
     workbench::folder dir;
     fs::path path = dir / "golden.db";
 };
@@ -236,9 +261,11 @@ struct golden {
 } // namespace
 
 TEST_CASE("a file of version 1 is read as it was written") {
-    golden const file;
+    auto const name = GENERATE(as<std::string>(), "every-part-1", "deferred-1");
+    CAPTURE(name);
+    golden const file(name);
     std::istringstream is(describe(file.path));
-    std::istringstream was(proving::text_of(stored("every-part-1.dump")));
+    std::istringstream was(proving::text_of(stored(name + ".dump")));
     std::string line_is;
     std::string line_was;
     while (std::getline(was, line_was)) {
@@ -246,10 +273,25 @@ TEST_CASE("a file of version 1 is read as it was written") {
         CHECK(line_is == line_was);
     }
     CHECK_FALSE(std::getline(is, line_is));
-    CHECK(to_xxd(proving::text_of(file.path)) == proving::text_of(stored("every-part-1.xxd")));
+    CHECK(to_xxd(proving::text_of(file.path)) == proving::text_of(stored(name + ".xxd")));
 }
 
-TEST_CASE("the file has every kind of node, values of each sort, and commits of each durability") {
+TEST_CASE("deferred commits of a file of version 1 are what one of them became") {
+    golden const file("deferred-1");
+    database const db(file.path, {.read_only = true});
+    std::vector<std::uint64_t> ids;
+    for (auto const& commit : db.history()) ids.push_back(commit.id.value);
+    CHECK(ids == std::vector<std::uint64_t>{17, 13, 1});
+    CHECK(db.read().size() == 10);
+    CHECK(db.get("last") == "durable");
+    CHECK(db.read(commit_id{13}).size() == 12);
+    for (std::uint64_t const gone : {2U, 12U, 14U, 16U}) {
+        CHECK_THROWS_AS(static_cast<void>(db.read(commit_id{gone})), error);
+    }
+    CHECK(db.check().clean());
+}
+
+TEST_CASE("the file has every kind of node, values of each sort, and commits of each way to sync") {
     auto const text = proving::text_of(stored("every-part-1.dump"));
     for (auto const* each : {"leaf of kind 1", "inner of kind 2", "leaf of kind 3",
                              "inner of kind 4", "leaf patch of kind 5", "inner patch of kind 6",
@@ -355,9 +397,14 @@ TEST_CASE("every commit of a file of version 1 is saved without header and slots
 TEST_CASE("makes the files of every part anew", "[.make-every-part]") {
     auto const* const folder = std::getenv("COPPICE_GOLDEN_FOLDER");
     REQUIRE(folder != nullptr);
-    workbench::folder const dir;
-    make(dir / "golden.db");
-    proving::write_text(fs::path(folder) / "every-part-1.xxd",
-                        to_xxd(proving::text_of(dir / "golden.db")));
-    proving::write_text(fs::path(folder) / "every-part-1.dump", describe(dir / "golden.db"));
+    auto const write = [&](std::string const& name, void (*make_file)(fs::path const&)) {
+        workbench::folder const dir;
+        auto const path = dir / "golden.db";
+        if (fs::exists(fs::path(folder) / (name + ".xxd"))) return; // these never change
+        make_file(path);
+        proving::write_text(fs::path(folder) / (name + ".xxd"), to_xxd(proving::text_of(path)));
+        proving::write_text(fs::path(folder) / (name + ".dump"), describe(path));
+    };
+    write("every-part-1", make);
+    write("deferred-1", make_deferred);
 }

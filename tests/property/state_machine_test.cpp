@@ -11,11 +11,13 @@
 #include <catch2/catch.hpp>
 #include <rapidcheck.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
 #include <iostream>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
@@ -112,6 +114,33 @@ template <typename Database> class machine {
         auto const reversed = now.all().reversed();
         for (auto const [key, value] : reversed) RC_ASSERT(key == (back++)->first);
         RC_ASSERT(back == expected.rend());
+        compare_many(now, expected);
+        compare_pieces(now.all(), expected);
+    }
+    /// Keys that are asked for together.
+    static void compare_many(snapshot const& now, model const& expected) {
+        std::vector<std::string> keys{"absent"};
+        for (auto const& [key, value] : expected) {
+            if (key.size() % 2 != 0) keys.push_back(key);
+            if (key.size() % 5 == 2) keys.push_back(key + '\0');
+        }
+        auto next = keys.begin();
+        now.get_many(keys, [&](auto key, auto value) {
+            RC_ASSERT((key == *next++));
+            auto const known = expected.find(std::string(key));
+            RC_ASSERT(value.has_value() == (known != expected.end()));
+            RC_ASSERT((!value || *value == known->second));
+        });
+        RC_ASSERT(next == keys.end());
+    }
+    /// Pieces, each of which begins where the one before it has ended.
+    static void compare_pieces(entry_range const& all, model const& expected) {
+        auto first = expected.begin();
+        for (auto const& piece : all.split(3)) {
+            RC_ASSERT((first != expected.end() && piece.begin()->key == first->first));
+            std::advance(first, static_cast<std::ptrdiff_t>(piece.count()));
+        }
+        RC_ASSERT(first == expected.end());
     }
 
     auto& txn() {
