@@ -6,7 +6,10 @@
 
 #include <coppice/coppice.hpp>
 #include <coppice/format/checksum.hpp>
+#include <coppice/format/commit_record.hpp>
 #include <coppice/format/node_writer.hpp>
+#include <coppice/format/patch_writer.hpp>
+#include <coppice/format/superblock.hpp>
 
 #include <benchmark/benchmark.h>
 
@@ -17,6 +20,7 @@
 #include <random>
 #include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -162,6 +166,71 @@ void inner_write(benchmark::State& state) {
     per_item(state, of.items.size());
 }
 BENCHMARK(inner_write)->Arg(28);
+
+/// A patch for changes that lie evenly over a leaf.
+void leaf_patch_write(benchmark::State& state) {
+    auto const count = static_cast<std::size_t>(state.range(0));
+    leaf_items const of(count);
+    std::vector<format::leaf_change> changes;
+    for (std::size_t i = 0; i < count; ++i) changes.push_back({4 * i, true, false, of.items[i]});
+    node_bytes patch(format::leaf_patch_bytes(changes));
+    for (auto _ : state) {
+        format::write_leaf_patch(changes, 4 * count, 4 * count, {}, patch.all());
+        benchmark::ClobberMemory();
+    }
+    per_item(state, count);
+}
+BENCHMARK(leaf_patch_write)->Arg(1)->Arg(8);
+
+[[nodiscard]] format::commit_record some_record() {
+    format::commit_record record;
+    record.commit_id = 7;
+    record.time_us = 1;
+    record.begin_offset = format::data_begin_offset;
+    record.note = "a note";
+    return record;
+}
+
+void record_encode(benchmark::State& state) {
+    auto const record = some_record();
+    for (auto _ : state) benchmark::DoNotOptimize(format::encode(record).data());
+    per_item(state, 1);
+}
+BENCHMARK(record_encode);
+
+void record_decode(benchmark::State& state) {
+    constexpr auto offset = format::data_begin_offset;
+    auto const image = format::encode(some_record());
+    if (!format::decode_record(image, offset)) state.SkipWithError("the record is refused");
+    for (auto _ : state) benchmark::DoNotOptimize(format::decode_record(image, offset));
+    per_item(state, 1);
+}
+BENCHMARK(record_decode);
+
+void slot_encode(benchmark::State& state) {
+    format::superblock slot;
+    for (auto _ : state) {
+        ++slot.counter;
+        auto image = format::encode(slot);
+        benchmark::DoNotOptimize(image);
+    }
+    per_item(state, 1);
+}
+BENCHMARK(slot_encode);
+
+/// What the builder makes of sorted pairs, in memory, and taking it back.
+void memory_load(benchmark::State& state) {
+    leaf_items const of(static_cast<std::size_t>(state.range(0)));
+    std::vector<std::pair<std::string_view, std::string_view>> pairs;
+    for (auto const& key : of.keys) pairs.emplace_back(key, of.value);
+    coppice::memory_database db;
+    for (auto _ : state) {
+        auto txn = db.write();
+        benchmark::DoNotOptimize(txn.load(pairs));
+    }
+    per_item(state, pairs.size());
+}
+BENCHMARK(memory_load)->Arg(10'000);
 
 void checksum(benchmark::State& state) {
     node_bytes node(static_cast<std::size_t>(state.range(0)));
