@@ -20,4 +20,5 @@ TEST_CASE("options are an aggregate, and the defaults are the safe ones") {
     options const chosen{.create = create::must, .durability = durability::lazy};
     CHECK(chosen.create == create::must);
     CHECK(chosen.unsynced_limit_bytes == 32U << 20U);
+    CHECK(chosen.transaction_bytes == 64U << 20U);
 }

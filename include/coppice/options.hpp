@@ -42,12 +42,13 @@ enum class durability : std::uint8_t {
     sync,     ///< one sync of the device: the commit survives a power cut when it returns
     lazy,     ///< none, unless more than `unsynced_limit_bytes` would be unsynced: it survives the
               ///< death of the process; after a power cut the database is a whole earlier commit,
-              ///< never damaged. Bulk loads and streams are `two_sync` whatever is asked
+              ///< never damaged. Bulk loads, streams and transactions that are larger than
+              ///< `transaction_bytes` are `two_sync` whatever is asked
     two_sync, ///< data, sync, superblock, sync: nothing rests on a checksum over the data
     deferred, ///< no write either: it is visible to this handle at once, and written with those
               ///< after it as one commit, by the next flush (`flush_policy`) or commit of another
               ///< kind. The death of the process loses what was not flushed, never a part of a
-              ///< transaction. Bulk loads and streams are not deferred
+              ///< transaction. What is `two_sync` whatever is asked is not deferred
 };
 
 /// When deferred commits are written, at the latest. Until then this handle keeps the file locked
@@ -154,8 +155,11 @@ struct options {
     /// opening after a crash. More than 1 GiB is taken for that.
     std::uint64_t unsynced_limit_bytes = std::uint64_t{32} << 20U;
     /// A durable transaction of more bytes than this uses two syncs, so that opening never has to
-    /// sum it. Bulk loads and streams always do.
+    /// sum it. Bulk loads and streams always do, as what is larger than `transaction_bytes`.
     std::uint64_t two_sync_above_bytes = std::uint64_t{4} << 20U;
+    /// How much memory the changes of a transaction may take. More of them go to the file ahead of
+    /// the commit, which then uses two syncs; so a transaction may be larger than memory.
+    std::uint64_t transaction_bytes = std::uint64_t{64} << 20U;
     /// How far ahead the file is written with zeros for small durable commits, at most: a sync that
     /// has to grow the file costs about twice one that does not. 0 turns it off.
     std::uint64_t preallocate_bytes = std::uint64_t{1} << 20U;

@@ -69,8 +69,9 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
 
     /// This moment as an ordinary snapshot: iteration, ranges, order statistics. Later changes do
     /// not show in it, and it outlives the transaction, whatever becomes of that. Turns pending
-    /// edits into nodes in memory: O(height) nodes for each. Where bulk loads or streams are rolled
-    /// back under a view, their bytes stay in the file until it is compacted.
+    /// edits into nodes in memory: O(height) nodes for each. Where what went to the file early
+    /// (bulk loads, streams, changes beyond `transaction_bytes`) is rolled back under a view, its
+    /// bytes stay in the file until it is compacted.
     /// @throws errc::finished, corrupt, std::bad_alloc
     [[nodiscard]] snapshot view() const {
         open().fold();
@@ -81,8 +82,11 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
 
     // ---- changing --------------------------------------------------------------------------
 
-    /// Puts a value, whether or not the key is there. Both are copied.
-    /// @throws errc::key_too_large, errc::value_too_large, errc::finished, std::bad_alloc
+    /// Puts a value, whether or not the key is there. Both are copied. Where the changes so far
+    /// take more than `options::transaction_bytes`, they go to the file first.
+    /// @throws errc::key_too_large, value_too_large, finished, std::bad_alloc; and where changes go
+    ///   to the file errc::lock_lost, corrupt, errno of the system. Then it is not put, and what
+    ///   was before it stays
     void put(std::string_view key, std::string_view value) {
         if (value.size() > max_value_bytes) throw error(errc::value_too_large, "put");
         open().put(key, value);
@@ -100,7 +104,11 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
     /// @throws as `insert`, and what `change` throws
     template <typename Change> bool modify(std::string_view key, Change&& change) {
         detail::transaction_state<Medium>::check_key(key);
-        std::optional<std::string> next = std::forward<Change>(change)(get(key));
+        auto const stored = open().find(key);
+        auto const memory = state_->memory(); // whatever `change` does, its view stays good
+        std::optional<std::string_view> now;
+        if (stored) now = state_->work()->value(*stored);
+        std::optional<std::string> next = std::forward<Change>(change)(now);
         if (!next) {
             erase(key);
             return false;
@@ -108,7 +116,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
         put(key, *next);
         return true;
     }
-    /// Erases a key. @return was it there? @throws errc::finished, corrupt, std::bad_alloc
+    /// Erases a key. @return was it there? @throws errc::corrupt, and as `put`
     bool erase(std::string_view key) { return open().erase(key); }
     /// Erases all keys of [from, to). O(height) nodes however many. @return how many there were
     /// @throws as `erase` of a key
@@ -163,7 +171,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
         if (moment.owner().lock() != state_) {
             throw error(errc::invalid_argument, "a savepoint of another transaction");
         }
-        state_->restore(moment.state()->user());
+        state_->restore(*moment.state());
     }
 
     // ---- the end ---------------------------------------------------------------------------

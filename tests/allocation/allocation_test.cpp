@@ -147,6 +147,7 @@ coppice::options heard() {
     chosen.events.on_commit = [](auto const&) {};
     chosen.events.on_durable = [](auto) {};
     chosen.flush.interval = {}; // else a thread of the handle allocates too
+    chosen.transaction_bytes = 8000;
     return chosen;
 }
 
@@ -221,6 +222,17 @@ template <typename Database> std::vector<scenario<Database>> changes() {
          },
          [](content& model) {
              for (unsigned i = 0; i < 60; ++i) model[numbered("l", i)] = noise(i);
+         }},
+        {"changes that outgrow their memory",
+         [](Database& db) {
+             auto txn = db.write();
+             for (unsigned i = 0; i < 60; ++i) txn.put(numbered("e", i), noise(i * 7));
+             static_cast<void>(txn.view().size());
+             for (unsigned i = 0; i < 60; i += 2) txn.erase(numbered("e", i));
+             txn.commit();
+         },
+         [](content& model) {
+             for (unsigned i = 1; i < 60; i += 2) model[numbered("e", i)] = noise(i * 7);
          }},
         {"a value in parts",
          [](Database& db) {
@@ -572,4 +584,45 @@ TEST_CASE("memory of deferred commits is bounded by the policy, whoever reads th
         // What is written is gathered in pieces of 256 KiB.
         CHECK(most < static_cast<std::int64_t>(chosen.flush.bytes + (512U << 10U)));
     }
+}
+
+TEST_CASE("memory of a transaction is bounded, whatever its size") {
+    proving::in_file const place;
+    coppice::options chosen;
+    chosen.transaction_bytes = std::uint64_t{2} << 20U;
+    auto db = place.open(chosen);
+    auto const run = [&](char const* what, auto const& change) {
+        auto const before = held_bytes.load();
+        most_held_bytes = before;
+        db.update(change);
+        auto const most = most_held_bytes.load() - before;
+        std::printf("    %s: %lld KiB at most\n", what, static_cast<long long>(most / 1024));
+        // Memory comes in pieces of 1 MiB at most.
+        CHECK(most < std::int64_t{2 << 20U} + (1 << 20U) + (512 << 10U));
+    };
+    workbench::dice dice(7);
+    auto const put_all = [&](auto& txn, bool ascending) {
+        for (std::uint64_t i = 0; i < 60'000; ++i) {
+            auto const key = numbered("k", ascending ? i : dice.next() % 60'000);
+            if (i % 4 == 0) {
+                txn.modify(key, [&](auto old) { return old ? std::string(*old) : noise(100, i); });
+            } else {
+                txn.put(key, noise(i % 64 == 1 ? 3000 : 100, i));
+            }
+            if (i % 1000 == 0) static_cast<void>(txn.size());
+        }
+    };
+    run("15 MB in order", [&](auto& txn) { put_all(txn, true); });
+    run("15 MB at random", [&](auto& txn) { put_all(txn, false); });
+    run("20,000 ranges erased", [&](auto& txn) {
+        for (std::uint64_t i = 0; i < 40'000; i += 2) {
+            auto const key = numbered("k", i);
+            txn.erase(key, key + "~");
+        }
+    });
+    run("20,000 keys erased", [&](auto& txn) {
+        for (std::uint64_t i = 1; i < 40'000; i += 2) CHECK(txn.erase(numbered("k", i)));
+    });
+    CHECK(db.read().size() == 20'000);
+    CHECK(db.check().clean());
 }

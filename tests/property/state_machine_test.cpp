@@ -333,6 +333,7 @@ options tiny(unsigned choice) {
     chosen.pad_commits = choice % 5 == 4;
     chosen.two_sync_above_bytes = choice % 4 == 1 ? 2000 : std::uint64_t{4} << 20U;
     chosen.unsynced_limit_bytes = choice % 4 == 2 ? 10'000 : std::uint64_t{32} << 20U;
+    if (choice % 5 == 2) chosen.transaction_bytes = choice % 2 == 0 ? 0 : 10'000;
     chosen.flush = {choice % 3 == 1 ? 30'000U : 10'000'000U, choice % 4 == 3 ? 2U : 100U, {}};
     return chosen;
 }

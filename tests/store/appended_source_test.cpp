@@ -9,6 +9,8 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
+#include <string>
 #include <vector>
 
 using namespace coppice;
@@ -57,6 +59,20 @@ TEST_CASE("nodes below the appended bytes come from the base, those in memory fr
     CHECK(from.node(memory.seal_node(node), 0) == node.data());
     CHECK(from.node(append_node(to, 3), 0)[63] == std::byte{3});
     CHECK(medium.told().count(faulty::call::write) == 1);
+}
+
+TEST_CASE("what was appended before comes from a base that reaches so far, and is not copied") {
+    basic_database<faulty::medium> db(faulty::medium(), proving::tiny());
+    auto txn = db.write();
+    std::map<std::string, std::string> const pairs{{"a", "1"}};
+    txn.load(pairs);
+    auto const base = txn.view().state();
+    auto const root = base->user().root.node;
+    faulty::medium medium;
+    auto const storage = medium.fresh();
+    appender to(*storage, root.offset()); // as of the transaction that has loaded it
+    source const from(base.get(), to, *storage);
+    CHECK(from.node(root, 0) == base->node(root, 0));
 }
 
 TEST_CASE("a node that does not read back as it was written is damage") {

@@ -129,11 +129,11 @@ TEST_CASE("going back to a tree drops what is pending and what was folded since"
     bench on;
     on.state->put("a", "1");
     on.state->fold();
-    auto const then = on.state->work()->user();
+    auto const then = on.state->work();
     on.state->put("b", "2");
     on.state->fold();
     on.state->put("c", "3");
-    on.state->restore(then);
+    on.state->restore(*then);
     CHECK(on.get("a") == "1");
     CHECK(on.get("b") == "absent");
     CHECK(on.get("c") == "absent");

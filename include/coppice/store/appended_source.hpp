@@ -21,14 +21,14 @@ namespace coppice::inline COPPICE_ABI::store {
 /// Reads a base and what an appender writes behind it, or into a fresh file.
 template <storage::storage Storage> class appended_source {
   public:
-    /// @param base where nodes below the appender's begin are; null when building a fresh file
+    /// @param base where nodes below its end are; null when building a fresh file
     appended_source(revision const* base, appender<Storage>& appended, Storage const& storage)
         : base_(base), appended_(appended), storage_(storage) {}
 
     /// @throws errc::corrupt
     [[nodiscard]] std::byte const* node(format::node_ref ref, unsigned level) const {
         if (ref.in_memory()) return ref.memory();
-        if (base_ != nullptr && ref.offset() < appended_.begin_offset()) {
+        if (base_ != nullptr && ref.offset() < base_->limit_offset()) {
             return base_->node(ref, level);
         }
         appended_.flush();

@@ -103,6 +103,10 @@ class revision final : public counted {
     }
 
     [[nodiscard]] tree_ref const& user() const noexcept { return user_; }
+    /// Where its nodes in memory are; null where it can have none.
+    [[nodiscard]] std::shared_ptr<tree::arena const> const& memory() const noexcept {
+        return arena_;
+    }
     [[nodiscard]] tree_ref const& system() const noexcept { return record_.system; }
     [[nodiscard]] commit_record const& record() const noexcept { return record_; }
     /// Where the record lies; nowhere for a deferred commit.

@@ -86,6 +86,9 @@ template <storage::medium Medium> class writer {
         return memory_;
     }
 
+    /// Goes on in other memory: what was there is in the file. REQUIRES: something was appended.
+    void use(std::shared_ptr<tree::arena> memory) noexcept { memory_ = std::move(memory); }
+
     /// Where this transaction's bytes go. Does what must be done before the first append.
     [[nodiscard]] appender_type& append() {
         require_writable(*owner_); // in a fork it is the parent's

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #pragma once
 // coppice/transaction/state.hpp: what a transaction holds until it ends.
-// Owns: the pending edits over a base, folding them into memory nodes, bulk edits that go to the
-//   file early, and the end: commit or rollback.
-// Invariant: `work` is the tree without the pending edits; the arena only grows, so nothing handed
-//   out moves before the transaction ends. It is shared with what is deferred. A function that
-//   throws has changed nothing visible.
+// Owns: the pending edits over a base, folding them into memory nodes, edits that go to the file
+//   early, and the end: commit or rollback.
+// Invariant: `work` is the tree without the pending edits; nothing handed out moves before the
+//   transaction ends, and memory that went to the file goes where nothing in it was handed out.
+//   The first arena is shared with what is deferred. What throws has changed nothing visible.
 
 #include <coppice/commit_id.hpp>
 #include <coppice/error.hpp>
@@ -25,6 +25,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +43,7 @@ template <storage::medium Medium> class transaction_state {
     explicit transaction_state(std::unique_ptr<store::writer<Medium>> session)
         : session_(std::move(session)),
           memory_(session_->memory()),
+          held_before_bytes_(memory_->held_bytes()),
           sizes_(session_->file().header().nodes) {}
 
     transaction_state(transaction_state const&) = delete;
@@ -69,20 +71,31 @@ template <storage::medium Medium> class transaction_state {
         return tree::find(*work(), work()->user(), key);
     }
 
-    [[nodiscard]] std::string_view value(stored_value const& stored) const {
-        return work()->value(stored);
+    /// A value that `find` gave, to be handed out for as long as the transaction lasts.
+    [[nodiscard]] std::string_view value(stored_value const& stored) {
+        auto const text = work()->value(stored);
+        auto const& map = work()->image().map;
+        auto const* const at = as_bytes(text).data();
+        std::less<> const before;
+        auto const is_in_file =
+            !before(at, map.data.get()) && before(at, map.data.get() + map.size_bytes);
+        is_handed_out_ = is_handed_out_ || !is_in_file;
+        return text;
     }
 
     void put(std::string_view key, std::string_view value) {
         check_key(key);
+        make_room();
         put_stored(key, keep(value));
     }
-
-    void put_stored(std::string_view key, stored_value const& value) {
-        edits_.put(edits_.has(key) ? key : memory_->copy(key), value);
+    /// Puts a value that is in the file.
+    void put(std::string_view key, format::extent_ref const& value) {
+        make_room();
+        put_stored(key, keep_reference(value));
     }
 
     bool erase(std::string_view key) {
+        make_room();
         if (!find(key)) return false;
         if (tree::find(*work(), work()->user(), key)) {
             edits_.erase(edits_.has(key) ? key : memory_->copy(key));
@@ -93,6 +106,7 @@ template <storage::medium Medium> class transaction_state {
     }
 
     std::uint64_t erase_range(std::string_view from, std::optional<std::string_view> to) {
+        make_room();
         fold();
         auto const& before = work()->user();
         auto const behind = to ? tree::rank(*work(), before, *to) : before.root.entries;
@@ -105,25 +119,27 @@ template <storage::medium Medium> class transaction_state {
     /// From now on bytes go to the file early; what is in memory so far goes first, since a node in
     /// the file cannot name one in memory.
     void spill() {
-        fold();
         auto& to = session_->append();
         to.spill();
-        if (!work()->user().root.pair().in_memory()) return;
-        auto const tree = tree::relocate(to, work()->user());
-        see_appended();
-        take_over(tree);
+        if (work()->user().root.pair().in_memory()) {
+            auto const tree = tree::relocate(to, work()->user());
+            see_appended();
+            take_over(tree);
+        }
+        if (!edits_.empty()) {
+            move_values(to);
+            tree::edit_map::walk edits(edits_);
+            apply_to_file(edits, sizes());
+            edits_.clear();
+        }
+        begin_memory_anew();
     }
 
     /// Applies sorted edits of any number straight to the file. REQUIRES: `spill` was called.
     template <tree::edit_source Edits> void load(Edits& edits) {
-        auto& to = session_->append();
-        auto const& storage = *session_->file().storage;
-        store::appended_source source(work().get(), to, storage);
         auto large = sizes();
         large.patches = false; // it is no small change, and what it writes is to be read
-        auto const tree = tree::apply(source, to, large, work()->user(), edits);
-        see_appended();
-        take_over(tree);
+        apply_to_file(edits, large);
     }
 
     /// Turns what is pending into memory nodes, so that `work()` is the whole transaction.
@@ -157,10 +173,13 @@ template <storage::medium Medium> class transaction_state {
         if (!work_) work_ = session_->base();
         return work_;
     }
-    /// Goes back to an earlier tree. Bulk loads since then may have moved the end of what can be
-    /// read, so only the tree is taken over.
-    void restore(tree::tree_ref const& user) {
-        take_over(user);
+    /// Goes back to an earlier tree. Edits that went to the file since then may have moved the end
+    /// of what can be read, so only the tree is taken over, and the memory in which it lies.
+    void restore(store::revision const& moment) {
+        auto const held_bytes = memory_->held_bytes();
+        if (moment.memory() && moment.memory() != memory_) memory_->adopt(moment.memory());
+        held_before_bytes_ += memory_->held_bytes() - held_bytes;
+        take_over(moment.user());
         edits_.clear();
     }
 
@@ -180,7 +199,14 @@ template <storage::medium Medium> class transaction_state {
             session_.reset();
             return result;
         }
-        fold();
+        // Straight to the file where it is much: folding takes as much memory again. What should do
+        // without a sync can not.
+        auto const syncs = how == durability::sync || how == durability::two_sync;
+        if (syncs && own_bytes() > owner().chosen().transaction_bytes / 4) {
+            spill();
+        } else {
+            fold();
+        }
         auto const& base = session_->base();
         store::appended_commit<Medium> result{nullptr, base->record().commit_id, base, how};
         if (work()->user() != base->user()) {
@@ -216,6 +242,8 @@ template <storage::medium Medium> class transaction_state {
         return {memory_->copy(as_text(reference)), true};
     }
 
+    /// Where what is not in the file yet lies now.
+    [[nodiscard]] std::shared_ptr<tree::arena const> memory() const noexcept { return memory_; }
     [[nodiscard]] node_sizes const& sizes() const noexcept { return sizes_; }
     [[nodiscard]] store::writer<Medium>& session() const noexcept { return *session_; }
     [[nodiscard]] store::store<Medium>& owner() const noexcept { return session_->owner(); }
@@ -239,18 +267,64 @@ template <storage::medium Medium> class transaction_state {
         }
         return true;
     }
+    void put_stored(std::string_view key, stored_value const& value) {
+        edits_.put(edits_.has(key) ? key : memory_->copy(key), value);
+    }
+    /// Memory that this transaction has filled and not given back.
+    [[nodiscard]] std::uint64_t own_bytes() const noexcept {
+        return memory_->held_bytes() - held_before_bytes_ + edits_.held_bytes();
+    }
+    /// Before each change: a transaction may be larger than memory.
+    void make_room() {
+        if (own_bytes() > owner().chosen().transaction_bytes) spill();
+    }
+    /// Nothing but what was handed out is needed any more of what is in memory.
+    void begin_memory_anew() {
+        auto const fresh = std::make_shared<tree::arena>();
+        if (is_handed_out_) handed_out_.push_back(memory_);
+        work_ = store::revision_ptr(new store::revision(*work(), work()->user(), fresh));
+        session_->use(fresh);
+        memory_ = fresh;
+        held_before_bytes_ = 0;
+        is_handed_out_ = false;
+    }
+    /// Pending values that lie out of line, and in memory, go to the file.
+    void move_values(typename store::writer<Medium>::appender_type& to) {
+        std::vector<std::pair<std::string_view, stored_value>> moved;
+        for (tree::edit_map::walk edit(edits_); !edit.done(); edit.next()) {
+            if (edit.value() == nullptr || !edit.value()->out_of_line) continue;
+            auto const extent = edit.value()->extent();
+            if (!extent.in_memory()) continue;
+            auto const text = work()->value(*edit.value());
+            moved.emplace_back(edit.key(), keep_reference(to.add_extent(text)));
+        }
+        if (moved.empty()) return;
+        see_appended(); // only now can they be read there
+        for (auto const& [key, value] : moved) edits_.put(key, value);
+    }
+    template <tree::edit_source Edits> void apply_to_file(Edits& edits, node_sizes const& sizes) {
+        auto& to = session_->append();
+        store::appended_source source(work().get(), to, *session_->file().storage);
+        auto const tree = tree::apply(source, to, sizes, work()->user(), edits);
+        see_appended();
+        take_over(tree);
+    }
     void take_over(tree::tree_ref const& user) {
         work_ = store::revision_ptr(new store::revision(*work(), user, memory_));
     }
 
     std::unique_ptr<store::writer<Medium>> session_;
     std::shared_ptr<tree::arena> memory_;
+    std::size_t held_before_bytes_; // of that memory, by others than this transaction
     node_sizes sizes_;
     tree::edit_map edits_;
     mutable store::revision_ptr work_; // null until it is needed
     std::shared_ptr<std::atomic<bool>> revoked_;
     /// Where values lie that were handed out before the file outgrew its mapping.
     std::vector<std::shared_ptr<std::byte const>> seen_;
+    /// The same of memory that went to the file.
+    std::vector<std::shared_ptr<tree::arena const>> handed_out_;
+    bool is_handed_out_ = false; // is anything in `memory_`?
 };
 
 } // namespace coppice::inline COPPICE_ABI::detail

@@ -97,7 +97,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_value_writer {
         if (size_bytes_ <= state->sizes().inline_value_bytes) {
             state->put(key_, state->work()->value_part(extent, 0, size_bytes_));
         } else {
-            state->put_stored(key_, state->keep_reference(extent));
+            state->put(key_, extent);
         }
         abandon();
     }

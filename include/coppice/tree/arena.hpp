@@ -53,6 +53,7 @@ class arena {
 
     /// Keeps another arena as long as this one lives: what is here refers to what is there.
     void adopt(std::shared_ptr<arena const> other) {
+        if (std::find(adopted_.begin(), adopted_.end(), other) != adopted_.end()) return;
         held_bytes_ += other->held_bytes();
         adopted_.push_back(std::move(other));
     }

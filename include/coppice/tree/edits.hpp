@@ -23,6 +23,11 @@ class edit_map {
     [[nodiscard]] bool empty() const noexcept { return edits_.empty(); }
     [[nodiscard]] std::size_t size() const noexcept { return edits_.size(); }
     void clear() noexcept { edits_.clear(); }
+    /// What the map itself takes, about: keys and values lie elsewhere.
+    [[nodiscard]] std::size_t held_bytes() const noexcept {
+        constexpr auto links_bytes = 5 * sizeof(void*); // three, a colour, and the allocator's own
+        return edits_.size() * (sizeof(decltype(edits_)::value_type) + links_bytes);
+    }
 
     /// What is pending for `key`; `value` is set where something was put.
     [[nodiscard]] pending find(std::string_view key, format::stored_value& value) const {

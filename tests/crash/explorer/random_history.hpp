@@ -69,6 +69,7 @@ class random_history {
           pick_deferred_(choices::random(~seed, index)),
           pick_names_(choices::random(seed ^ 0x7461'6773U, index)),
           pick_pads_(choices::random(seed ^ 0x7061'6473U, index)),
+          pick_early_(choices::random(seed ^ 0x6561'726CU, index)),
           visit_(std::move(visit)),
           on_(disk_image{}, pick_.below(~std::uint64_t{0})) {
         choose_options();
@@ -112,6 +113,8 @@ class random_history {
         may_mix_pads_ = !chosen_.pad_commits && pick_pads_.below(4) == 0;
         if (may_mix_pads_) processes_ = std::max<std::uint64_t>(processes_, 2);
         if (may_name_) chosen_.retention.commits = 1 + pick_names_.below(4);
+        // A byte more than nothing, and nearly each change goes to the file ahead of its commit.
+        if (pick_early_.below(5) == 0) chosen_.transaction_bytes = 500 * pick_early_.below(2);
         chosen_.flush = {0, 0, {}};
         if (!may_defer_) return;
         chosen_.flush.bytes = pick_deferred_.below(3) == 0 ? 20'000 : 1'000'000;
@@ -442,6 +445,7 @@ class random_history {
     choices pick_deferred_;
     choices pick_names_;
     choices pick_pads_;
+    choices pick_early_;
     visitor visit_;
     machine on_;
     coppice::options chosen_;

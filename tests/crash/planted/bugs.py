@@ -286,6 +286,8 @@ DEFERRED = [
         (S + "tenure.hpp", "        see(owner_->take_postponed());\n", "")),
     bug("postponed_older_wins", "of two postponed edits of a key the first one stands",
         ("tree/edit_log.hpp", "a.number > b.number;", "a.number < b.number;")),
+    bug("early_one_sync", "a commit whose bytes went to the file early takes one sync",
+        (S + "writer.hpp", "if (to.spilled() || (is_large", "if ((is_large")),
     bug("get_finds_older", "of two postponed edits of a key a get finds the first one",
         ("tree/edit_log.hpp", "place_of(next.head, next.key) = static_cast<place>(indexed_ + 1);",
          "auto& at = place_of(next.head, next.key);\n"
