@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // bench/small_commits.cpp: what a commit of one key appends to a large tree, and what reading that
-// tree costs then. Bytes are exact; times are CPU time of one thread, the best of several rounds.
-// usage: coppice_small_commits [PAIRS [WARM [MEASURED [LEAF_BYTES INNER_BYTES [PATCHES]]]]]
+// tree costs then, beside its twin: the same history in a tree that takes no patches. Bytes are
+// exact; times are CPU time of one thread, the best of several rounds that take turns.
+// usage: coppice_small_commits [PAIRS [WARM [MEASURED [LEAF_BYTES INNER_BYTES]]]]
 
 #include <coppice/coppice.hpp>
 
@@ -11,7 +12,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <exception>
 #include <random>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -78,7 +81,8 @@ class subject {
     }
 
     /// The mean and the 99th percentile of the bytes that commits append.
-    template <typename Commit> void measure(char const* what, std::uint64_t count, Commit commit) {
+    template <typename Commit>
+    void measure_bytes(char const* what, std::uint64_t count, Commit commit) {
         std::vector<std::uint64_t> sizes;
         sizes.reserve(count);
         auto before = db_.stats().valid_bytes;
@@ -99,46 +103,37 @@ class subject {
                     1e6 * seconds / static_cast<double>(count));
     }
 
-    void measure_reads(char const* what) {
+    /// Takes the times of one more round of reads, where it was faster than those before.
+    void read_once() {
         auto const seen = db_.read();
+        std::uint64_t sum = 0;
+        constexpr int gets = 150'000;
+        auto start = cpu_seconds();
+        for (int i = 0; i < gets; ++i) {
+            auto const& key = keys_[read_random_() % keys_.size()];
+            sum += static_cast<unsigned char>(seen.get(key)->front());
+        }
+        best_.get = std::min(best_.get, (cpu_seconds() - start) / gets);
+        start = cpu_seconds();
+        auto at = seen.cursor();
+        for (at.first(); at.valid(); at.next()) {
+            sum += static_cast<unsigned char>(at.key().front());
+            sum += static_cast<unsigned char>(at.value().front());
+        }
+        best_.scan =
+            std::min(best_.scan, (cpu_seconds() - start) / static_cast<double>(seen.size()));
+        read_sum_ += sum;
+    }
+    struct reads {
         double get = 1e9;
         double scan = 1e9;
-        std::uint64_t sum = 0;
-        for (int round = 0; round < 7; ++round) {
-            auto start = cpu_seconds();
-            constexpr int gets = 150'000;
-            for (int i = 0; i < gets; ++i) {
-                sum +=
-                    static_cast<unsigned char>(seen.get(keys_[random_() % keys_.size()])->front());
-            }
-            get = std::min(get, (cpu_seconds() - start) / gets);
-            start = cpu_seconds();
-            auto at = seen.cursor();
-            for (at.first(); at.valid(); at.next()) {
-                sum += static_cast<unsigned char>(at.key().front());
-                sum += static_cast<unsigned char>(at.value().front());
-            }
-            scan = std::min(scan, (cpu_seconds() - start) / static_cast<double>(seen.size()));
-        }
-        std::printf("%-12s get %6.0f ns, scan %6.1f ns/pair, height %u, live %llu (%llu)\n", what,
-                    1e9 * get, 1e9 * scan, db_.stats().height,
-                    static_cast<unsigned long long>(db_.stats().live_bytes),
-                    static_cast<unsigned long long>(sum % 10));
-        std::fflush(stdout);
-    }
-
-    void run() {
-        auto const insert = [this] { insert_commit(); };
-        measure_reads("batches");
-        for (std::uint64_t i = 0; i < load_.warm; ++i) insert();
-        measure("insert", load_.measured, insert);
-        measure_reads("inserted");
-        measure("overwrite", load_.measured, [this] { overwrite_commit(); });
-        measure("sequential", load_.measured, [this] { append_commit(); });
-        measure_reads("all");
-        db_.compact();
-        measure_reads("compacted");
-    }
+    };
+    /// The times of a get and of a scan step, and the next rounds begin anew.
+    [[nodiscard]] reads best_reads() { return std::exchange(best_, {}); }
+    /// What was read, so that it is read.
+    [[nodiscard]] std::uint64_t read_sum() const noexcept { return read_sum_; }
+    [[nodiscard]] coppice::statistics stats() const { return db_.stats(); }
+    void compact() { db_.compact(); }
 
   private:
     template <typename Transaction> void insert(Transaction& transaction) {
@@ -148,14 +143,59 @@ class subject {
 
     load load_;
     std::mt19937_64 random_{5};
+    std::mt19937_64 read_random_{6};
+    reads best_{};
+    std::uint64_t read_sum_ = 0;
     std::vector<std::string> keys_;
     std::uint64_t appended_ = 0;
     coppice::memory_database db_;
 };
 
+/// Both answer the same questions in turn.
+void measure_reads(char const* what, subject& patched, subject& plain) {
+    for (int round = 0; round < 7; ++round) {
+        patched.read_once();
+        plain.read_once();
+    }
+    if (patched.read_sum() != plain.read_sum()) throw std::runtime_error("twins that differ");
+    auto const a = patched.best_reads();
+    auto const b = plain.best_reads();
+    std::printf("%-12s get %6.0f ns, %.2f of the twin's; scan %6.1f ns/pair, %.2f of the twin's; "
+                "height %u, live %llu, %.2f of the twin's\n",
+                what, 1e9 * a.get, a.get / b.get, 1e9 * a.scan, a.scan / b.scan,
+                patched.stats().height, static_cast<unsigned long long>(patched.stats().live_bytes),
+                static_cast<double>(patched.stats().live_bytes) /
+                    static_cast<double>(plain.stats().live_bytes));
+    std::fflush(stdout);
+}
+
+void run(load const& of) {
+    subject patched(of);
+    auto without = of;
+    without.nodes.patches = false;
+    subject plain(without);
+    measure_reads("batches", patched, plain);
+    auto const step = [&](char const* what, auto commit) {
+        patched.measure_bytes(what, of.measured, [&] { commit(patched); });
+        plain.measure_bytes("  its twin", of.measured, [&] { commit(plain); });
+    };
+    for (std::uint64_t i = 0; i < of.warm; ++i) {
+        patched.insert_commit();
+        plain.insert_commit();
+    }
+    step("insert", [](subject& in) { in.insert_commit(); });
+    measure_reads("inserted", patched, plain);
+    step("overwrite", [](subject& in) { in.overwrite_commit(); });
+    step("sequential", [](subject& in) { in.append_commit(); });
+    measure_reads("all", patched, plain);
+    patched.compact();
+    plain.compact();
+    measure_reads("compacted", patched, plain);
+}
+
 } // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
     load of;
     auto const number = [&](int i, std::uint64_t otherwise) {
         return argc > i ? std::strtoull(argv[i], nullptr, 10) : otherwise;
@@ -165,7 +205,9 @@ int main(int argc, char** argv) {
     of.measured = number(3, of.measured);
     of.nodes.leaf_bytes = static_cast<std::uint32_t>(number(4, of.nodes.leaf_bytes));
     of.nodes.inner_bytes = static_cast<std::uint32_t>(number(5, of.nodes.inner_bytes));
-    of.nodes.patches = number(6, 1) != 0;
-    subject(of).run();
+    run(of);
     return 0;
+} catch (std::exception const& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return 1;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 // bench/space.cpp: what the past and the space of a database cost; coppice alone.
-// Owns: the tables of `./dev bench --space`: differences, backups, growth, waits for a compaction.
+// Owns: the tables of `./dev bench --space`: differences, backups, growth, waits for a compaction,
+//   reading what is not in memory.
 // Invariant: every answer is verified; the tables are Markdown, the words about them go to stderr.
 
 #include "bench/data.hpp"
@@ -23,6 +24,9 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace {
 
@@ -290,12 +294,104 @@ void waiting(arguments const& given) {
     require(db.read().size() == count && db.check().clean(), "a broken database");
 }
 
+/// Makes the kernel forget what it has of a file. REQUIRES: nobody maps it.
+void drop_from_cache(fs::path const& path) {
+    auto const file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    auto const is_done =
+        file >= 0 && ::fsync(file) == 0 && ::posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED) == 0;
+    if (file >= 0) ::close(file);
+    if (!is_done) throw std::runtime_error("the file stays in the cache of the kernel");
+}
+
+/// The bytes of all values, summed by threads that take piece after piece.
+[[nodiscard]] std::uint64_t sum_by_threads(coppice::snapshot const& of, unsigned threads) {
+    auto const pieces = of.all().split(64);
+    std::atomic<std::size_t> next{0};
+    std::atomic<std::uint64_t> sum{0};
+    std::vector<std::thread> workers;
+    for (unsigned i = 0; i < threads; ++i) {
+        workers.emplace_back([&] {
+            std::uint64_t own = 0;
+            for (auto at = next++; at < pieces.size(); at = next++) {
+                for (auto const& [key, value] : pieces[at]) own += value.size();
+            }
+            sum += own;
+        });
+    }
+    for (auto& worker : workers) worker.join();
+    return sum;
+}
+
+void cold(arguments const& given) {
+    auto const data = bench::random_data(given.pairs, 1);
+    scratch const here(given.folder, "cold");
+    auto const path = here / "a.db";
+    auto const places = bench::shuffled_places(data.pairs.size(), 1); // leaves lie anywhere then
+    std::uint64_t bytes = 0;
+    {
+        coppice::database db(path, {.durability = coppice::durability::lazy});
+        for (std::size_t i = 0; i < places.size();) {
+            auto txn = db.write();
+            for (auto const end = std::min(i + 1000, places.size()); i < end; ++i) {
+                auto const& [key, value] = data.pairs[places[i]];
+                txn.put(key, value);
+                bytes += value.size();
+            }
+            txn.commit();
+        }
+    }
+    auto const seconds_of = [&](bool read_ahead, auto const& work) {
+        std::vector<double> seconds;
+        for (std::size_t i = 0; i < given.repetitions; ++i) {
+            auto const copy = here / "b.db";
+            fs::copy_file(path, copy, fs::copy_options::overwrite_existing);
+            drop_from_cache(copy);
+            coppice::options chosen;
+            chosen.read_ahead = read_ahead;
+            coppice::database db(copy, chosen);
+            stopwatch const time;
+            work(db);
+            seconds.push_back(time.seconds());
+        }
+        return bench::median(seconds);
+    };
+    std::printf("\nA file of %.0f MiB with %zu pairs, of which nothing is in memory: seconds\n\n"
+                "| `read_ahead` | a scan | by 1 thread | by 2 | by 4 | by 8 | compaction |\n"
+                "|---|---|---|---|---|---|---|\n",
+                mib(fs::file_size(path)), given.pairs);
+    for (bool const read_ahead : {true, false}) {
+        std::printf("| %s ", read_ahead ? "on" : "off");
+        for (unsigned const threads : {0U, 1U, 2U, 4U, 8U}) {
+            auto const seconds = seconds_of(read_ahead, [&](coppice::database& db) {
+                auto const now = db.read();
+                std::uint64_t sum = 0;
+                if (threads == 0) {
+                    for (auto const& [key, value] : now.all()) sum += value.size();
+                } else {
+                    sum = sum_by_threads(now, threads);
+                }
+                require(sum == bytes, "another sum");
+            });
+            std::printf("| %.2f ", seconds);
+        }
+        auto const seconds = seconds_of(read_ahead, [&](coppice::database& db) {
+            db.compact();
+            require(db.read().size() == given.pairs, "a compaction that loses entries");
+        });
+        std::printf("| %.2f |\n", seconds);
+        std::fflush(stdout);
+    }
+}
+
 struct section {
     char const* name;
     void (*run)(arguments const&);
 };
-constexpr section all_sections[] = {
-    {"differences", differences}, {"backups", backups}, {"growth", growth}, {"waits", waiting}};
+constexpr section all_sections[] = {{"differences", differences},
+                                    {"backups", backups},
+                                    {"growth", growth},
+                                    {"waits", waiting},
+                                    {"cold", cold}};
 
 } // namespace
 
@@ -315,7 +411,7 @@ int main(int count, char** words) try {
     app.add_option("--ratios", given.ratios, "of growth: garbage to what is live")
         ->delimiter(',')
         ->check(CLI::Range(0.01, 1000.0));
-    app.add_option("--only", only, "differences, backups, growth, waits")
+    app.add_option("--only", only, "differences, backups, growth, waits, cold")
         ->delimiter(',')
         ->check(CLI::IsMember(names));
     app.add_option("--folder", given.folder, "on the device to measure");

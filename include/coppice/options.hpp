@@ -149,7 +149,8 @@ struct options {
     /// May a page that is read bring its neighbours along from the device? They are wanted where
     /// the file has room in memory, or is scanned. For single keys of a file that is larger than
     /// memory turn it off: a device may be told to read megabytes ahead, and each get then waits
-    /// for them. Scans, compactions and checks of such a file are slower for it.
+    /// for them. Scans and checks of such a file are slower for it, unless several threads do
+    /// them (`range.split`); a compaction reads it by four threads then.
     bool read_ahead = true;
     /// When more than this is not yet synced, the next commit syncs first. It bounds the work of
     /// opening after a crash. More than 1 GiB is taken for that.

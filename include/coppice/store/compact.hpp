@@ -170,7 +170,9 @@ template <storage::medium Medium> class compaction {
             syncs.look();
         };
         auto const first = kept_until(base_, {}).front();
-        copy_.emplace(fresh_, header, state_at(base_, first), copy_hooks{hooks_.keep, copied});
+        // Where the kernel is told not to read ahead of one thread, the device waits for several.
+        copy_hooks const how{hooks_.keep, copied, !owner_->chosen().read_ahead};
+        copy_.emplace(fresh_, header, state_at(base_, first), how);
         report(all);
         move_to(base_, [&](std::uint64_t) { copied(all); });
         syncs.finish();
@@ -228,7 +230,7 @@ template <storage::medium Medium> class compaction {
     /// Catches up, and lets the commits on the way stay that are to be kept. The one that it stood
     /// at may be one of these by now.
     void move_to(revision_ptr const& newest, std::function<void(std::uint64_t)> const& watch) {
-        copy_hooks const hooks{hooks_.keep, watch};
+        copy_hooks const hooks{hooks_.keep, watch, false};
         auto const number = [](revision const& of) { return commit_id{of.record().commit_id}; };
         for (auto const id : kept_until(newest, number(*copy_->state()))) {
             auto const next = state_at(newest, id);

@@ -16,6 +16,7 @@
 #include <coppice/store/appender.hpp>
 #include <coppice/store/next_record.hpp>
 #include <coppice/store/opened_file.hpp>
+#include <coppice/store/prefetcher.hpp>
 #include <coppice/store/revision.hpp>
 #include <coppice/store/tags.hpp>
 #include <coppice/tree/apply.hpp>
@@ -29,6 +30,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -41,6 +43,8 @@ struct copy_hooks {
     std::function<bool(std::string_view key, std::string_view value)> keep = {};
     /// Called now and then with the entries copied so far; ends the copy by throwing.
     std::function<void(std::uint64_t entries)> watch = {};
+    /// Do threads read ahead of the copy, where the storage takes helpers?
+    bool by_threads = false;
 };
 
 namespace detail {
@@ -228,7 +232,11 @@ template <storage::storage Storage> class fresh_copy {
         tree::builder builder(source, to, file_.header().nodes);
         detail::entry_copier<Storage> copier(*state_, to, hooks);
         tree::cursor<revision> cursor(*state_, tree);
+        std::optional<prefetcher> ahead;
+        if (storage::takes_helpers<Storage> && hooks.by_threads) ahead.emplace(*state_, tree);
+        std::uint64_t passed = 0;
         for (cursor.first(); cursor.valid(); cursor.next()) {
+            if (ahead) ahead->reached(passed++);
             copier.watch();
             auto const* const value = copier.take(cursor.key(), cursor.value());
             if (value != nullptr) builder.add(cursor.key(), *value);
