@@ -231,6 +231,35 @@ TEMPLATE_TEST_CASE("a rollback gives back what went to the file early", "", in_f
     CHECK(db.read().state()->limit_offset() < end_offset + 2000);
 }
 
+TEMPLATE_TEST_CASE("changes go to the file around a value that is still coming in", "", in_file,
+                   in_memory) {
+    test_database<TestType> on(with_memory(0));
+    auto& db = *on;
+    auto const large = noise(300'000, 1);
+    content wanted;
+    {
+        auto txn = db.write();
+        auto first = txn.put_stream("first", large.size());
+        auto second = txn.put_stream("second", 5000);
+        for (std::uint64_t i = 0; i < 300; ++i) {
+            first.write(std::string_view(large).substr(i * 1000, 1000));
+            auto const key = numbered("k", i * 7 % 50);
+            txn.put(key, noise(i, i));
+            wanted[key] = noise(i, i);
+            if (i % 10 == 0) REQUIRE(content_of(txn.view()) == wanted);
+        }
+        first.finish();
+        wanted["first"] = large;
+        txn.put("last", "1");
+        wanted["last"] = "1";
+        second.write(noise(5000, 2));
+        second.finish();
+        wanted["second"] = noise(5000, 2);
+        txn.commit();
+    }
+    must_hold(db.read(), wanted);
+}
+
 // A view that `modify` gives to its callback lies in memory that may go to the file, and be given
 // back, when the callback itself changes something.
 TEMPLATE_TEST_CASE("what modify shows stays as long as its callback runs", "", in_file, in_memory) {

@@ -146,8 +146,8 @@ coppice::options heard() {
     auto chosen = proving::tiny();
     chosen.events.on_commit = [](auto const&) {};
     chosen.events.on_durable = [](auto) {};
-    chosen.flush.interval = {}; // else a thread of the handle allocates too
-    chosen.transaction_bytes = 8000;
+    chosen.flush.interval = {};        // else a thread of the handle allocates too
+    chosen.transaction_bytes = 20'000; // no small commit goes the way of large ones
     return chosen;
 }
 
@@ -226,13 +226,13 @@ template <typename Database> std::vector<scenario<Database>> changes() {
         {"changes that outgrow their memory",
          [](Database& db) {
              auto txn = db.write();
-             for (unsigned i = 0; i < 60; ++i) txn.put(numbered("e", i), noise(i * 7));
+             for (unsigned i = 0; i < 100; ++i) txn.put(numbered("e", i), noise(i * 7));
              static_cast<void>(txn.view().size());
-             for (unsigned i = 0; i < 60; i += 2) txn.erase(numbered("e", i));
+             for (unsigned i = 0; i < 100; i += 2) txn.erase(numbered("e", i));
              txn.commit();
          },
          [](content& model) {
-             for (unsigned i = 1; i < 60; i += 2) model[numbered("e", i)] = noise(i * 7);
+             for (unsigned i = 1; i < 100; i += 2) model[numbered("e", i)] = noise(i * 7);
          }},
         {"a value in parts",
          [](Database& db) {

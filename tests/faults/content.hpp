@@ -36,6 +36,7 @@ inline constexpr char const* droppable = "dropped by the filter ";
     result.preallocate_bytes = 20'000;
     result.two_sync_above_bytes = 6000;
     result.unsynced_limit_bytes = 40'000;
+    result.transaction_bytes = 20'000; // every sixth transaction is larger
     return result;
 }
 
@@ -47,6 +48,9 @@ void change(std::uint64_t number, Put const& put, Erase const& erase) {
         auto const place = std::to_string(100 + (number * 17 + i * 29) % 90);
         put("key " + place,
             std::string((number * 37 + i * 61) % 300, 'a') + std::to_string(number));
+    }
+    for (std::uint64_t i = 0; i < (number % 6 == 4 ? 50U : 0U); ++i) {
+        put("large " + std::to_string(i), std::string(280, 'l') + std::to_string(number));
     }
     if (number % 5 == 0) erase("key 110", "key 130");
     if (number == 1) {
