@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -50,18 +51,34 @@ std::vector<format::node_ref> leaves_of(store::revision const& state) {
     return found;
 }
 
-/// How many of them somebody has read.
-std::uint64_t read_of(store::revision const& state, std::vector<format::node_ref> const& leaves) {
-    std::uint64_t count = 0;
-    for (auto const leaf : leaves) count += state.image().verified->contains(leaf.hot) ? 1U : 0U;
-    return count;
-}
+/// The leaves of a state, and which of them somebody has read. The table of what was read may
+/// forget some, so the questions are for any of many.
+class leaves {
+  public:
+    explicit leaves(store::revision const& state) : state_(state), all_(leaves_of(state)) {}
 
-/// Waits until so many are read, which is for ever where nobody reads them.
-void wait_for(store::revision const& state, std::vector<format::node_ref> const& leaves,
-              std::uint64_t count) {
-    while (read_of(state, leaves) < count) std::this_thread::yield();
-}
+    /// Was any leaf of the pieces [first, last) read?
+    [[nodiscard]] bool any_read(std::uint64_t first, std::uint64_t last) const {
+        auto const pieces = state_.user().root.bytes / prefetcher::piece_bytes;
+        auto const begin = first * all_.size() / pieces;
+        auto const end = std::min<std::uint64_t>(last * all_.size() / pieces, all_.size());
+        for (auto i = begin; i < end; ++i) {
+            if (state_.image().verified->contains(all_[i].hot)) return true;
+        }
+        return false;
+    }
+    /// Waits for that, which is for ever where nobody reads them.
+    void wait_for(std::uint64_t first, std::uint64_t last) const {
+        while (!any_read(first, last)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+
+  private:
+    store::revision const& state_;
+    std::vector<format::node_ref> all_;
+};
+
+/// Long enough for threads that would go too far to be seen there.
+constexpr std::chrono::milliseconds a_while{50};
 
 } // namespace
 
@@ -71,25 +88,25 @@ TEST_CASE("leaves are read ahead of the walk, and no further than is said") {
     auto const db = place.open(options{});
     auto const now = db.read();
     auto const& state = *now.state();
-    auto const leaves = leaves_of(state);
     auto const entries = state.user().root.entries;
-    CHECK(read_of(state, leaves) == 0);
-    auto const leaves_of_pieces = [&](std::uint64_t pieces) {
-        return pieces * leaves.size() / (state.user().root.bytes / prefetcher::piece_bytes);
-    };
+    leaves const all(state);
+    constexpr auto most = prefetcher::most_pieces_ahead;
+    CHECK_FALSE(all.any_read(0, 40));
     {
-        prefetcher ahead(state, state.user());
-        wait_for(state, leaves, leaves_of_pieces(prefetcher::most_pieces_ahead - 1));
+        prefetcher const ahead(state, state.user());
+        all.wait_for(most - 2, most);
+        std::this_thread::sleep_for(a_while);
     }
-    CHECK(read_of(state, leaves) <= leaves_of_pieces(prefetcher::most_pieces_ahead + 1));
+    CHECK_FALSE(all.any_read(most + 1, 40));
     {
         prefetcher ahead(state, state.user());
         ahead.reached(entries / 2); // the walk has skipped much
-        wait_for(state, leaves, leaves_of_pieces(2 * prefetcher::most_pieces_ahead - 3));
+        all.wait_for(20 + most - 2, 20 + most);
+        std::this_thread::sleep_for(a_while);
     }
-    // What the walk has behind it is not read any more.
-    auto const first_not_read = leaves_of_pieces(prefetcher::most_pieces_ahead + 2);
-    CHECK_FALSE(state.image().verified->contains(leaves[first_not_read].hot));
+    // Neither what the walk has behind it nor what is far before it.
+    CHECK_FALSE(all.any_read(most + 1, 20));
+    CHECK_FALSE(all.any_read(20 + most + 2, 40));
     {
         prefetcher ahead(state, state.user());
         for (std::uint64_t i = 0; i < entries; ++i) ahead.reached(i);
@@ -102,12 +119,13 @@ TEST_CASE("a small tree is left alone") {
     fill(place, prefetcher::least_bytes / prefetcher::piece_bytes - 2);
     auto const db = place.open(options{});
     auto const now = db.read();
-    auto const leaves = leaves_of(*now.state());
+    leaves const all(*now.state());
     {
         prefetcher ahead(*now.state(), now.state()->user());
         for (std::uint64_t i = 0; i < 1000; ++i) ahead.reached(i);
+        std::this_thread::sleep_for(a_while);
     }
-    CHECK(read_of(*now.state(), leaves) == 0);
+    CHECK_FALSE(all.any_read(0, 40));
 }
 
 TEST_CASE("damage is told by the walk, not by who reads ahead of it") {
@@ -116,8 +134,9 @@ TEST_CASE("damage is told by the walk, not by who reads ahead of it") {
     std::uint64_t at = 0;
     {
         auto const db = place.open(options{});
-        auto const leaves = leaves_of(*db.read().state());
-        at = leaves[leaves.size() / 2].offset() + 100;
+        auto const now = db.read();
+        auto const found = leaves_of(*now.state());
+        at = found[found.size() / 2].offset() + 100;
     }
     auto text = proving::text_of(place.path());
     text[at] = static_cast<char>(~text[at]);
