@@ -173,6 +173,24 @@ TEST_CASE("what is over the memory of a transaction is in the file before its co
     CHECK(db.read().size() == 1000);
 }
 
+// A base that was postponed becomes a tree when the transaction first looks at it. That memory was
+// counted as the transaction's own, whose next change then went to the file although it was small.
+TEST_CASE("what was deferred before a transaction does not count as its memory") {
+    faulty::medium medium;
+    basic_database<faulty::medium> db(medium, with_memory(20'000));
+    for (std::uint64_t i = 0; i < 1500; ++i) {
+        db.update([&](auto& txn) { txn.put(numbered("k", i), noise(100, i)); },
+                  durability::deferred);
+    }
+    auto txn = db.write();
+    medium.told().begin_anew();
+    REQUIRE(txn.contains(numbered("k", 7)));
+    for (std::uint64_t i = 0; i < 10; ++i) txn.put(numbered("own", i), "small");
+    CHECK(medium.told().count(faulty::call::write) == 0);
+    txn.commit();
+    CHECK(db.read().size() == 1510);
+}
+
 TEST_CASE("a change that finds no room in the file is not made, and those before it stay") {
     faulty::medium medium;
     basic_database<faulty::medium> db(medium, with_memory(5000));

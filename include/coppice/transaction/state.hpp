@@ -170,7 +170,11 @@ template <storage::medium Medium> class transaction_state {
     /// The transaction without its pending edits. Not needed before somebody reads in it, or its
     /// edits are applied. @throws as `writer::base`
     [[nodiscard]] store::revision_ptr const& work() const {
-        if (!work_) work_ = session_->base();
+        if (!work_) {
+            auto const held_bytes = memory_->held_bytes();
+            work_ = session_->base(); // may become a tree only now, in this memory
+            held_before_bytes_ += memory_->held_bytes() - held_bytes;
+        }
         return work_;
     }
     /// Goes back to an earlier tree. Edits that went to the file since then may have moved the end
@@ -315,7 +319,7 @@ template <storage::medium Medium> class transaction_state {
 
     std::unique_ptr<store::writer<Medium>> session_;
     std::shared_ptr<tree::arena> memory_;
-    std::size_t held_before_bytes_; // of that memory, by others than this transaction
+    mutable std::size_t held_before_bytes_; // of that memory, by others than this transaction
     node_sizes sizes_;
     tree::edit_map edits_;
     mutable store::revision_ptr work_; // null until it is needed
