@@ -29,7 +29,7 @@ constexpr auto targets = std::to_array<target>({
     {"W9 2 readers: updates", 4},
     {"W9 4 readers: gets", 1.6},
     {"W9 4 readers: updates", 4},
-    {"W10 delete half", 3},
+    {"W10 delete half, deferred", 3},
     {"W10 compaction time", 2},
     {"W10 compacted size", 0, "62 MiB of a million pairs"},
     {"W11 open", 1},

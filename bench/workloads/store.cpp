@@ -8,64 +8,79 @@ namespace bench {
 
 namespace {
 
-void read_warm(task& of, engine& store, data_set const& data) {
+/// @param how W2 was done
+void read_warm(task& of, engine& store, data_set const& data, durability how) {
     auto const from = store.make_reader();
     auto const count = static_cast<double>(data.pairs.size());
+    auto const mark = mark_of(how);
     if (of.wants("W5")) {
-        of.out.rate("W5", "W5 get", "/s", count, get_all(*from, data));
-        of.out.rate("W5", "W5 get 16 at once", "/s", count, get_many(*from, data));
+        of.out.rate("W5", "W5 get" + mark, "/s", count, get_all(*from, data));
+        of.out.rate("W5", "W5 get 16 at once" + mark, "/s", count, get_many(*from, data));
     }
     if (of.wants("W6")) {
-        of.out.rate("W6", "W6 missing get", "/s", count, get_missing(*from, data.pairs.size()));
+        of.out.rate("W6", "W6 missing get" + mark, "/s", count,
+                    get_missing(*from, data.pairs.size()));
     }
     if (of.wants("W7")) {
-        of.out.rate("W7", "W7 scan", "pairs/s", count, scan_all(*from, data.expected()));
+        of.out.rate("W7", "W7 scan" + mark, "pairs/s", count, scan_all(*from, data.expected()));
     }
     if (of.wants("W8")) {
         auto const seeks = std::max<std::size_t>(1, data.pairs.size() / 50);
-        of.out.rate("W8", "W8 seek + 100 next", "ranges/s", static_cast<double>(seeks),
+        of.out.rate("W8", "W8 seek + 100 next" + mark, "ranges/s", static_cast<double>(seeks),
                     seek_all(*from, data, seeks));
     }
 }
 
-void delete_half(task& of, engine& store, data_set const& data) {
-    auto const order = shuffled_places(data.pairs.size(), 31);
-    auto const half = order.size() / 2;
-    std::vector<bool> gone(order.size());
-    for (std::size_t i = 0; i < half; ++i) gone[order[i]] = true;
-    data_set rest; // its texts are those of `data`
-    for (std::size_t i = 0; i < order.size(); ++i) {
-        if (!gone[i]) rest.pairs.push_back(data.pairs[i]);
-    }
-    auto const left = rest.expected();
+/// The pairs that are left once half of them are deleted, and the places of those that are.
+struct halves {
+    data_set rest; ///< its texts are those of the whole
+    std::vector<std::uint32_t> deleted;
 
+    explicit halves(data_set const& data) : deleted(shuffled_places(data.pairs.size(), 31)) {
+        deleted.resize(deleted.size() / 2);
+        std::vector<bool> gone(data.pairs.size());
+        for (auto const place : deleted) gone[place] = true;
+        for (std::size_t i = 0; i < gone.size(); ++i) {
+            if (!gone[i]) rest.pairs.push_back(data.pairs[i]);
+        }
+    }
+};
+
+void delete_half(task& of, engine& store, data_set const& data, halves const& both,
+                 durability how) {
+    auto const left = both.rest.expected();
     auto const before = bytes_written::now();
     stopwatch const deleting;
     {
         auto const to = store.make_writer();
-        in_transactions(*to, half, pairs_per_transaction, durability::no_sync,
-                        [&](std::size_t i) { to->erase(data.pairs[order[i]].first); });
+        in_transactions(*to, both.deleted.size(), pairs_per_transaction, how,
+                        [&](std::size_t i) { to->erase(data.pairs[both.deleted[i]].first); });
     }
     store.sync();
     auto const seconds = deleting.seconds();
     auto const written = bytes_written::now() - before;
-    of.out.rate("W10", "W10 delete half", "/s", static_cast<double>(half), seconds);
-    record_writing(of.out, "W10", "W10 delete half", written, data.bytes() - left.bytes);
-    of.out.rate("W10", "W10 scan after deletes", "pairs/s", static_cast<double>(left.count),
+    auto const mark = mark_of(how);
+    auto const name = "W10 delete half" + mark;
+    of.out.rate("W10", name, "/s", static_cast<double>(both.deleted.size()), seconds);
+    record_writing(of.out, "W10", name, written, data.bytes() - left.bytes);
+    of.out.rate("W10", "W10 scan after deletes" + mark, "pairs/s", static_cast<double>(left.count),
                 scan_all(*store.make_reader(), left));
-    of.out.cost("W10", "W10 size after deletes", "MiB",
+    of.out.cost("W10", "W10 size after deletes" + mark, "MiB",
                 static_cast<double>(folder_bytes(of.folder)) / mebibyte);
+}
+
+void compact(task& of, engine& store, data_set const& rest) {
     stopwatch const compacting;
     store.compact();
     of.out.cost("W10", "W10 compaction time", "ms", compacting.seconds() * 1e3);
     of.out.cost("W10", "W10 compacted size", "MiB",
                 static_cast<double>(folder_bytes(of.folder)) / mebibyte);
     auto const from = store.make_reader();
-    auto const count = static_cast<double>(left.count);
+    auto const count = static_cast<double>(rest.pairs.size());
     auto const seeks = std::max<std::size_t>(1, rest.pairs.size() / 50);
     of.out.rate("W10", "W10 get, compacted", "/s", count, get_all(*from, rest));
     of.out.rate("W10", "W10 get 16 at once, compacted", "/s", count, get_many(*from, rest));
-    of.out.rate("W10", "W10 scan, compacted", "pairs/s", count, scan_all(*from, left));
+    of.out.rate("W10", "W10 scan, compacted", "pairs/s", count, scan_all(*from, rest.expected()));
     of.out.rate("W10", "W10 seek + 100 next, compacted", "ranges/s", static_cast<double>(seeks),
                 seek_all(*from, rest, seeks));
 }
@@ -83,6 +98,20 @@ std::unique_ptr<engine> insert_all(task& of, data_set const& data, durability ho
     of.out.cost("W2", "W2 size" + mark_of(how), "MiB",
                 static_cast<double>(folder_bytes(of.folder)) / mebibyte);
     return store;
+}
+
+/// W2 and what is done on its store. @return has the engine deferred commits?
+bool insert_read_delete(task of, data_set const& data, durability how) {
+    auto const store = insert_all(of, data, how);
+    read_warm(of, *store, data, how);
+    if (of.wants("W10")) {
+        halves const both(data);
+        delete_half(of, *store, data, both, how);
+        if (how != durability::deferred) compact(of, *store, both.rest);
+    } else {
+        verify(same_pairs(store->make_reader()->scan(), data.expected()), "a scan of all");
+    }
+    return store->defers();
 }
 
 } // namespace
@@ -103,15 +132,8 @@ void run_bulk(task& of) {
 
 void run_store(task& of) {
     auto const data = random_data(of.pairs, 11);
-    auto store = insert_all(of, data, durability::no_sync);
-    read_warm(of, *store, data);
-    if (of.wants("W10")) delete_half(of, *store, data);
-    if (!of.wants("W2") || !store->defers()) return;
-    store.reset();
-    auto beside = of.beside("deferred");
-    store = insert_all(beside, data, durability::deferred);
-    verify(same_pairs(store->make_reader()->scan(), data.expected()),
-           "a scan of what was deferred");
+    auto const defers = insert_read_delete(of, data, durability::no_sync);
+    if (defers) insert_read_delete(of.beside("deferred"), data, durability::deferred);
 }
 
 } // namespace bench

@@ -107,7 +107,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
         auto const stored = open().find(key);
         auto const memory = state_->memory(); // whatever `change` does, its view stays good
         std::optional<std::string_view> now;
-        if (stored) now = state_->work()->value(*stored);
+        if (stored) now = state_->readable()->value(*stored);
         std::optional<std::string> next = std::forward<Change>(change)(now);
         if (!next) {
             erase(key);

@@ -457,6 +457,49 @@ TEST_CASE("deferred commits outlive a commit that finds no memory behind a reade
     }
 }
 
+TEST_CASE("a transaction that looks among deferred commits without memory has changed nothing") {
+    for (auto const how : {failing::once, failing::from_then_on}) {
+        coppice::options chosen;
+        chosen.durability = durability::deferred;
+        chosen.flush.interval = {};
+        coppice::memory_database db(chosen);
+        content model;
+        auto const put = [&](std::string const& key, std::string const& value) {
+            db.update([&](auto& txn) { txn.put(key, value); });
+            model[key] = value;
+        };
+        for (unsigned i = 0; i < 20; ++i) put(numbered("k", i), noise(i * 150));
+        totals sum;
+        std::uint64_t round = 0;
+        auto const work = [&] {
+            auto txn = db.write();
+            if (!txn.modify(numbered("k", 7), [](auto old) { return std::string(*old) + "!"; }) ||
+                !txn.erase(numbered("k", 8)) || !txn.insert("new", noise(400)) ||
+                txn.get(numbered("k", 19)) != noise(19 * 150)) {
+                std::abort();
+            }
+            txn.commit();
+        };
+        each_allocation(how, sum, work, [&](bool threw) {
+            if (!threw) {
+                model[numbered("k", 7)] += "!";
+                model.erase(numbered("k", 8));
+                model["new"] = noise(400);
+            }
+            for (auto const& [key, value] : model) REQUIRE(db.get(key) == value);
+            REQUIRE(db.get("new").has_value() == !threw);
+            put(numbered("k", 8), "again");
+            if (threw) return;
+            db.update([](auto& txn) { txn.erase("new"); });
+            model.erase("new");
+            put("round", std::to_string(++round));
+        });
+        CHECK(sum.failed > 5);
+        proving::must_hold(db.read(), model);
+        CHECK(db.check().clean());
+    }
+}
+
 TEST_CASE("closing that finds no memory says what is lost, and locks nobody out") {
     workbench::folder const here;
     for (std::uint64_t before = 0; before < 16; ++before) {

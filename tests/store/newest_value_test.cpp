@@ -64,8 +64,6 @@ TEMPLATE_TEST_CASE("a get finds a key where a snapshot would, in the file, in me
     CHECK(db.get("large") == large);
 }
 
-// Only a transaction that reads nothing is postponed as it is, and `erase` reads; a log of
-// edits may have erasures all the same.
 TEST_CASE("what was erased is not found in the state below") {
     memory_database db(without_thread());
     db.update([](auto& txn) { txn.put("a", "1"); });

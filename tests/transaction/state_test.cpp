@@ -7,9 +7,11 @@
 
 #include <catch2/catch.hpp>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 using namespace coppice;
 using proving::noise;
@@ -137,4 +139,116 @@ TEST_CASE("going back to a tree drops what is pending and what was folded since"
     CHECK(on.get("a") == "1");
     CHECK(on.get("b") == "absent");
     CHECK(on.get("c") == "absent");
+}
+
+namespace {
+
+/// Defers a commit of one key.
+void defer(bench& on, std::string const& key, std::string const& value) {
+    on.state->put(key, value);
+    on.commit(durability::deferred, "");
+    on.begin();
+}
+
+} // namespace
+
+TEST_CASE("keys are read and changed without making a tree of the commits before") {
+    bench on;
+    on.state->put("in the file", noise(5000));
+    on.state->put("erased", "1");
+    on.commit(durability::sync, "");
+    on.begin();
+    defer(on, "a", "1");
+    defer(on, "large", noise(3000));
+    REQUIRE(on.owner->postponed().any());
+    SECTION("what it finds") {
+        CHECK(on.get("a") == "1");
+        CHECK(on.get("large") == noise(3000));
+        CHECK(on.get("in the file") == noise(5000));
+        CHECK(on.get("absent") == "absent");
+        on.state->put("own", noise(400));
+        CHECK(on.get("own") == noise(400));
+        CHECK(on.owner->postponed().any());
+    }
+    SECTION("what it puts itself, read before anything else") {
+        on.state->put("own", noise(400));
+        CHECK(on.get("own") == noise(400));
+        CHECK(on.owner->postponed().any());
+    }
+    SECTION("what it erases: of the file, of those commits, of its own, and of none of them") {
+        on.state->put("own", "1");
+        on.state->put("a", "2");
+        CHECK(on.state->erase("erased"));
+        CHECK(on.state->erase("own"));
+        CHECK(on.state->erase("a"));
+        CHECK_FALSE(on.state->erase("a"));
+        CHECK_FALSE(on.state->erase("own"));
+        CHECK_FALSE(on.state->erase("absent"));
+        CHECK(on.get("a") == "absent");
+        CHECK(on.get("erased") == "absent");
+        CHECK(on.owner->postponed().any());
+        on.commit(durability::deferred, "");
+        on.begin();
+        CHECK(on.get("a") == "absent");
+        CHECK(on.get("erased") == "absent");
+        CHECK_FALSE(on.state->erase("a"));
+        on.state->put("a", "3");
+        CHECK(on.get("a") == "3");
+        on.commit(durability::deferred, "");
+        CHECK(on.owner->postponed().any());
+        auto const newest = on.owner->current();
+        CHECK(newest->user().root.entries == 3);
+        on.begin();
+        CHECK(on.get("a") == "3");
+    }
+    SECTION("it is postponed itself, as one that has read in a state that was a tree already") {
+        CHECK(on.get("a") == "1");
+        on.state->put("b", "1");
+        on.commit(durability::deferred, "");
+        CHECK(on.owner->postponed().any());
+        store::writer<faulty::medium>::acquire(on.owner, {})->flush();
+        CHECK_FALSE(on.owner->postponed().any());
+        on.begin();
+        CHECK(on.get("b") == "1");
+        on.state->put("c", "1");
+        on.commit(durability::deferred, "");
+        CHECK(on.owner->postponed().any());
+    }
+    SECTION("but not where its own edits became a tree, unless it went back to where it began") {
+        auto const goes_back = GENERATE(false, true);
+        auto const begin = on.state->work();
+        on.state->put("b", "1");
+        on.state->fold();
+        if (goes_back) on.state->restore(*begin);
+        on.state->put("c", "1");
+        on.commit(durability::deferred, "");
+        CHECK(on.owner->postponed().any() == goes_back);
+        on.begin();
+        CHECK(on.get("b") == (goes_back ? "absent" : "1"));
+        CHECK(on.get("c") == "1");
+    }
+    on.state.reset();
+    store::writer<faulty::medium>::close(on.owner);
+}
+
+TEST_CASE("what was handed out of postponed commits stays until the transaction ends") {
+    bench on;
+    on.state->put("in the file", noise(5000));
+    on.commit(durability::sync, "");
+    on.begin();
+    defer(on, "a", noise(40));
+    defer(on, "large", noise(3000));
+    std::map<std::string, std::string_view> seen;
+    for (std::string const key : {"a", "large", "in the file"}) {
+        seen[key] = on.state->value(*on.state->find(key));
+    }
+    SECTION("a reader makes a tree") { static_cast<void>(on.owner->current()); }
+    SECTION("the transaction makes one") { on.state->fold(); }
+    SECTION("everything goes to the file, and the memory begins anew") { on.state->spill(); }
+    for (int i = 0; i < 100; ++i) on.state->put(proving::numbered("k", 7), noise(2000));
+    CHECK(seen["a"] == noise(40));
+    CHECK(seen["large"] == noise(3000));
+    CHECK(seen["in the file"] == noise(5000));
+    on.state.reset();
+    store::writer<faulty::medium>::close(on.owner);
 }

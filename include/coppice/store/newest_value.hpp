@@ -26,16 +26,10 @@ namespace coppice::inline COPPICE_ABI::store {
 /// @return what `visit` returns. @throws as `store::current`, errc::corrupt, std::bad_alloc
 template <storage::medium Medium, std::invocable<std::optional<std::string_view>> Visit>
 decltype(auto) visit_newest(store<Medium>& from, std::string_view key, Visit&& visit) {
-    using pending = tree::edit_map::pending;
     auto& postponed = from.postponed();
     auto const edit = postponed.any() ? postponed.find(key, from.may_wait()) : std::nullopt;
     auto const state = edit ? edit->below : from.current();
-    std::optional<format::stored_value> stored;
-    if (!edit || edit->last == pending::none) {
-        stored = tree::find(*state, state->user(), key);
-    } else if (edit->last == pending::put) {
-        stored = edit->value;
-    }
+    auto const stored = edit ? edit->stored(key) : tree::find(*state, state->user(), key);
     std::optional<std::string_view> value;
     if (stored) value = state->value(*stored);
     return std::invoke(std::forward<Visit>(visit), value);

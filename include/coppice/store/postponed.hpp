@@ -12,6 +12,7 @@
 #include <coppice/tree/arena.hpp>
 #include <coppice/tree/edit_log.hpp>
 #include <coppice/tree/edits.hpp>
+#include <coppice/tree/find.hpp>
 #include <coppice/tree/fold.hpp>
 
 #include <atomic>
@@ -30,6 +31,16 @@ struct postponed_value {
     format::stored_value value;                ///< what was put
     std::shared_ptr<tree::arena const> memory; ///< where that lies
     revision_ptr below;                        ///< the state that has all other keys
+
+    /// What the newest commit has for the key that was looked for. @throws errc::corrupt
+    [[nodiscard]] std::optional<format::stored_value> stored(std::string_view key) const {
+        switch (last) {
+        case tree::edit_map::pending::put: return value;
+        case tree::edit_map::pending::erased: return {};
+        case tree::edit_map::pending::none: break;
+        }
+        return tree::find(*below, below->user(), key);
+    }
 };
 
 /// Edits of commits, in the order in which they came. Those that say so need the turn.

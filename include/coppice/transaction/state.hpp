@@ -68,13 +68,14 @@ template <storage::medium Medium> class transaction_state {
         case tree::edit_map::pending::erased: return {};
         case tree::edit_map::pending::none: break;
         }
-        return tree::find(*work(), work()->user(), key);
+        return find_below(key);
     }
 
     /// A value that `find` gave, to be handed out for as long as the transaction lasts.
     [[nodiscard]] std::string_view value(stored_value const& stored) {
-        auto const text = work()->value(stored);
-        auto const& map = work()->image().map;
+        auto const& from = readable();
+        auto const text = from->value(stored);
+        auto const& map = from->image().map;
         auto const* const at = as_bytes(text).data();
         std::less<> const before;
         auto const is_in_file =
@@ -96,11 +97,16 @@ template <storage::medium Medium> class transaction_state {
 
     bool erase(std::string_view key) {
         make_room();
-        if (!find(key)) return false;
-        if (tree::find(*work(), work()->user(), key)) {
-            edits_.erase(edits_.has(key) ? key : memory_->copy(key));
-        } else {
+        stored_value value;
+        auto const pending = edits_.find(key, value);
+        if (pending == tree::edit_map::pending::erased) return false;
+        auto const is_put = pending == tree::edit_map::pending::put;
+        if (find_below(key)) {
+            edits_.erase(is_put ? key : memory_->copy(key));
+        } else if (is_put) {
             edits_.forget(key);
+        } else {
+            return false;
         }
         return true;
     }
@@ -177,6 +183,11 @@ template <storage::medium Medium> class transaction_state {
         }
         return work_;
     }
+    /// A state with which stored values can be read, whatever tree they are from.
+    [[nodiscard]] store::revision_ptr const& readable() const {
+        if (!work_ && !below_) below_ = session_->within().seen();
+        return work_ ? work_ : below_;
+    }
     /// Goes back to an earlier tree. Edits that went to the file since then may have moved the end
     /// of what can be read, so only the tree is taken over, and the memory in which it lies.
     void restore(store::revision const& moment) {
@@ -197,8 +208,9 @@ template <storage::medium Medium> class transaction_state {
             throw error(errc::stream_unfinished, std::to_string(open_streams) + " open streams");
         }
         store::writer<Medium>::require_writable(owner()); // in a fork it is the parent's
-        auto const untouched = !work_ && !edits_.empty() && note.empty();
-        if (how == durability::deferred && untouched && session_->may_postpone()) {
+        auto const is_edits_alone = !work_ || work_->user() == session_->base()->user();
+        if (how == durability::deferred && is_edits_alone && !edits_.empty() && note.empty() &&
+            session_->may_postpone()) {
             auto result = session_->postpone(edits_, keeps);
             session_.reset();
             return result;
@@ -271,6 +283,16 @@ template <storage::medium Medium> class transaction_state {
         }
         return true;
     }
+    /// What a key has without the pending edits. Where commits were postponed before, they need not
+    /// become a tree for it.
+    [[nodiscard]] std::optional<stored_value> find_below(std::string_view key) const {
+        auto& postponed = owner().postponed();
+        auto const last =
+            !work_ && postponed.any() ? postponed.find(key, owner().may_wait()) : std::nullopt;
+        if (!last) return tree::find(*work(), work()->user(), key);
+        below_ = last->below;
+        return last->stored(key);
+    }
     void put_stored(std::string_view key, stored_value const& value) {
         edits_.put(edits_.has(key) ? key : memory_->copy(key), value);
     }
@@ -322,7 +344,8 @@ template <storage::medium Medium> class transaction_state {
     mutable std::size_t held_before_bytes_; // of that memory, by others than this transaction
     node_sizes sizes_;
     tree::edit_map edits_;
-    mutable store::revision_ptr work_; // null until it is needed
+    mutable store::revision_ptr work_;  // null until it is needed
+    mutable store::revision_ptr below_; // what was read from before, and may be looked at still
     std::shared_ptr<std::atomic<bool>> revoked_;
     /// Where values lie that were handed out before the file outgrew its mapping.
     std::vector<std::shared_ptr<std::byte const>> seen_;

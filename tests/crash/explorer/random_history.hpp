@@ -70,6 +70,7 @@ class random_history {
           pick_names_(choices::random(seed ^ 0x7461'6773U, index)),
           pick_pads_(choices::random(seed ^ 0x7061'6473U, index)),
           pick_early_(choices::random(seed ^ 0x6561'726CU, index)),
+          pick_looks_(choices::random(seed ^ 0x6C6F'6F6BU, index)),
           visit_(std::move(visit)),
           on_(disk_image{}, pick_.below(~std::uint64_t{0})) {
         choose_options();
@@ -387,7 +388,7 @@ class random_history {
         return {number, how, std::move(pending)};
     }
 
-    /// Deferred commits that only put, and that nobody looks at: they make no tree before they are
+    /// Deferred commits of single keys, at which nobody looks: most make no tree before they are
     /// written. So many that the last look is forgotten, which makes the first ones do without.
     void put_unseen(database& db) {
         for (auto commits = 20 + pick_deferred_.below(20); commits > 0; --commits) {
@@ -397,9 +398,22 @@ class random_history {
             std::string const key(1, static_cast<char>('a' + pick_deferred_.below(keys_)));
             std::string const value(1 + pick_deferred_.below(40),
                                     static_cast<char>('A' + number % 26));
-            txn.put(key, value);
+            auto const looks = pick_looks_.below(8); // at its key, at all keys, or not
+            auto const known = state.find(key);
+            auto const there = known != state.end();
+            if (looks < 4) {
+                auto const found = txn.get(key);
+                must(there ? found == known->second : !found, "a transaction finds older commits");
+            }
+            if (looks < 2) {
+                must(txn.erase(key) == there, "a transaction erases in older commits");
+                state.erase(key);
+            } else {
+                txn.put(key, value);
+                state[key] = value;
+            }
+            if (looks == 4) must(txn.size() == state.size(), "a transaction counts older commits");
             txn.put(version_key, std::to_string(number));
-            state[key] = value;
             state[version_key] = std::to_string(number);
             told_.begin(done(), newest_made_, std::move(state), true);
             txn.commit(durability::deferred);
@@ -446,6 +460,7 @@ class random_history {
     choices pick_names_;
     choices pick_pads_;
     choices pick_early_;
+    choices pick_looks_;
     visitor visit_;
     machine on_;
     coppice::options chosen_;

@@ -292,6 +292,12 @@ DEFERRED = [
         ("tree/edit_log.hpp", "place_of(next.head, next.key) = static_cast<place>(indexed_ + 1);",
          "auto& at = place_of(next.head, next.key);\n"
          "            if (at == 0) at = static_cast<place>(indexed_ + 1);")),
+    bug("erased_found_below", "a key that a postponed commit erased is found below it",
+        (S + "postponed.hpp", "case tree::edit_map::pending::erased: return {};",
+         "case tree::edit_map::pending::erased: break;")),
+    bug("postponed_over_nodes", "edits are postponed though others of them became nodes",
+        ("transaction/state.hpp", "auto const is_edits_alone = !work_ ||",
+         "auto const is_edits_alone = true || !work_ ||")),
 ]
 
 PATCHES = [
