@@ -4,6 +4,9 @@
 
 #include <coppice/transaction.hpp>
 
+#include <coppice/salvage.hpp>
+#include <coppice/store/recovery.hpp>
+
 #include <faulty_medium.hpp>
 #include <kind_of.hpp>
 #include <test_database.hpp>
@@ -189,6 +192,117 @@ TEST_CASE("what was deferred before a transaction does not count as its memory")
     CHECK(medium.told().count(faulty::call::write) == 0);
     txn.commit();
     CHECK(db.read().size() == 1510);
+}
+
+// The base went to the file as a commit of its own, and the note with it.
+TEST_CASE("a transaction that took all of its changes back commits nothing, however many") {
+    auto chosen = with_memory(20'000);
+    chosen.flush.interval = {};
+    faulty::medium medium;
+    basic_database<faulty::medium> db(medium, chosen);
+    content wanted;
+    for (std::uint64_t i = 0; i < 40; ++i) {
+        db.update([&](auto& txn) { txn.put(numbered("k", i), "1"); }, durability::deferred);
+        wanted[numbered("k", i)] = "1";
+    }
+    auto const newest = db.read().id();
+    auto txn = db.write();
+    auto const point = txn.savepoint();
+    for (std::uint64_t i = 0; i < 20; ++i) txn.put(numbered("k", i), noise(400, i));
+    txn.rollback_to(point);
+    CHECK(txn.commit(durability::sync, "of nothing") == newest);
+    CHECK(db.read().id() == newest);
+    for (commit_info const& commit : db.history()) CHECK(commit.note.empty());
+    must_hold(db.read(), wanted);
+}
+
+// Only the commit looked whether the lock and the slots are still as they were. What went to the
+// file before it was written over what somebody else had committed meanwhile, and after a sync that
+// had failed.
+TEST_CASE("what goes to the file early does not go over the commit of another writer") {
+    for (int way = 0; way < 4; ++way) {
+        CAPTURE(way);
+        faulty::medium medium;
+        basic_database<faulty::medium> db(medium, with_memory(5000));
+        db.update([](auto& txn) { txn.put("a", "1"); });
+        auto txn = db.write();
+        auto stream = txn.put_stream("stream", 9000);
+        std::optional<snapshot> view;
+        if (way == 3) {
+            txn.load(content{{"k", "1"}});
+            view = txn.view();
+        }
+        // Someone who does not keep to the lock writes a slot.
+        auto const storage = medium.open(storage::access::read_write);
+        auto const file = store::recognise(storage, verify::first_touch, "");
+        auto slots = store::read_slots(*storage, file.header());
+        auto slot = slots.slots[*slots.newest()].slot;
+        slot.counter += 5;
+        storage->write(format::slot_offset(1 - *slots.newest()), format::encode(slot));
+        auto const before = proving::bytes_of(*storage);
+        auto const change = [&] {
+            if (way == 0) {
+                for (std::uint64_t i = 0; i < 100; ++i) txn.put(numbered("k", i), noise(100, i));
+            } else if (way == 1) {
+                txn.load(content{{"k", "1"}});
+            } else if (way == 2) {
+                stream.write(noise(9000));
+            } else {
+                txn.rollback();
+                throw error(errc::lock_lost, "a rollback says nothing");
+            }
+        };
+        CHECK(kind_of(change) == errc::lock_lost);
+        CHECK((proving::bytes_of(*storage) == before));
+    }
+}
+
+TEST_CASE("what goes to the file early does not go there after a sync that has failed") {
+    faulty::medium medium;
+    basic_database<faulty::medium> db(medium, with_memory(5000));
+    auto pending = [&] {
+        auto txn = db.write();
+        txn.put("a", "1");
+        return txn.commit_async();
+    }();
+    auto txn = db.write();
+    medium.told().fail_after(faulty::call::sync, 0);
+    CHECK(kind_of([&] { pending.wait(); }) == errc::sync_failed);
+    medium.told().begin_anew();
+    CHECK(kind_of([&] {
+              for (std::uint64_t i = 0; i < 100; ++i) txn.put(numbered("k", i), noise(100, i));
+          }) == errc::sync_failed);
+    CHECK(medium.told().count(faulty::call::write) == 0);
+}
+
+// A record stayed among the bytes that the next attempt wrote. Without slots it was the one that
+// was found, and what had been committed instead was lost.
+TEST_CASE("a commit that has failed leaves no record to the next one of its transaction") {
+    for (std::uint64_t n = 0; n < 3; ++n) {
+        CAPTURE(n);
+        faulty::medium medium;
+        auto chosen = with_memory(2000);
+        chosen.preallocate_bytes = 0;
+        {
+            basic_database<faulty::medium> db(medium, chosen);
+            db.update([](auto& txn) { txn.put("start", "1"); });
+            auto txn = db.write();
+            for (std::uint64_t i = 0; i < 100; ++i) txn.put(numbered("k", i), noise(100, i));
+            medium.told().fail_after(faulty::call::write, n);
+            REQUIRE(kind_of([&] { txn.commit(); }) == errc::io_failed);
+            txn.put("important", "committed");
+            txn.erase_prefix("k");
+            txn.commit();
+        }
+        auto const storage = medium.open(storage::access::read_only);
+        std::string text(as_text(proving::bytes_of(*storage)));
+        text.replace(4096, 8192, 8192, '\0');
+        workbench::folder const here;
+        proving::write_text(here / "broken", text);
+        CHECK(salvage(here / "broken", here / "saved").taken.value == 3);
+        database const saved(here / "saved");
+        CHECK(content_of(saved.read()) == content{{"start", "1"}, {"important", "committed"}});
+    }
 }
 
 TEST_CASE("a change that finds no room in the file is not made, and those before it stay") {

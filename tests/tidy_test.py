@@ -6,7 +6,8 @@
     tidy_test.py --self-test   breaks each rule in a tree of its own and sees it caught
 
 The rules: the floors of include/coppice (which header may include which), how a header begins,
-how long lines, headers and function bodies are, a test file for each header, no leftovers.
+how long lines, headers and function bodies are, a test file for each header, the namespace of the
+build switches, no leftovers.
 """
 
 import pathlib
@@ -330,6 +331,23 @@ class Tree:
                     self.report(path, number, f"floor {own_floor} ({name}) includes floor {floor} "
                                               f"({other})")
         self.check_cycles(graph)
+        self.check_abi(graph)
+
+    def check_abi(self, graph):
+        """Who names the namespace of the build switches includes what defines it, so that the name
+        is the same whatever a program includes first."""
+
+        def reaches(name, seen):
+            if name == "version.hpp":
+                return True
+            seen.add(name)
+            return any(reaches(other, seen) for other in graph.get(name, ()) if other not in seen)
+
+        for path in self.headers:
+            name = path.relative_to(self.root / "include" / "coppice").as_posix()
+            text = path.read_text(encoding="utf-8")
+            if "COPPICE_ABI" in without_literals(text) and not reaches(name, set()):
+                self.report(path, 1, "names COPPICE_ABI and does not include coppice/version.hpp")
 
     def check_cycles(self, graph):
         done, path = set(), []
@@ -426,6 +444,8 @@ VIOLATIONS = (
     ("another name", "include/coppice/tree/a.hpp", TOP % "tree/b.hpp",
      "no '// coppice/tree/a.hpp: ...'"),
     ("a leftover", "tools/tool.cpp", "// TO" "DO later\n", "a leftover: TO" "DO"),
+    ("a namespace that is not defined", NODE, "namespace coppice::inline COPPICE_ABI {}\n",
+     "does not include coppice/version.hpp"),
     ("std::cout", NODE, "inline void f() { std::cout << 1; }\n", "write to the terminal"),
     ("std::cerr", NODE, "inline void f() { std::cerr << 1; }\n", "write to the terminal"),
 )

@@ -156,10 +156,14 @@ struct options {
     /// opening after a crash. More than 1 GiB is taken for that.
     std::uint64_t unsynced_limit_bytes = std::uint64_t{32} << 20U;
     /// A durable transaction of more bytes than this uses two syncs, so that opening never has to
-    /// sum it. Bulk loads and streams always do, as what is larger than `transaction_bytes`.
+    /// sum it. Bulk loads and streams always do, as what takes more than a quarter of
+    /// `transaction_bytes`.
     std::uint64_t two_sync_above_bytes = std::uint64_t{4} << 20U;
     /// How much memory the changes of a transaction may take. More of them go to the file ahead of
-    /// the commit, which then uses two syncs; so a transaction may be larger than memory.
+    /// the commit, which then uses two syncs; so a transaction may be larger than memory. What
+    /// `get` has shown of them stays in memory besides, as long as the transaction. A durable
+    /// commit takes as much again for its tree, so one of changes that take more than a quarter of
+    /// this writes them as it goes, too. Changes of the same key each count.
     std::uint64_t transaction_bytes = std::uint64_t{64} << 20U;
     /// How far ahead the file is written with zeros for small durable commits, at most: a sync that
     /// has to grow the file costs about twice one that does not. 0 turns it off.

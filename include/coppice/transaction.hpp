@@ -70,8 +70,9 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
     /// This moment as an ordinary snapshot: iteration, ranges, order statistics. Later changes do
     /// not show in it, and it outlives the transaction, whatever becomes of that. Turns pending
     /// edits into nodes in memory: O(height) nodes for each. Where what went to the file early
-    /// (bulk loads, streams, changes beyond `transaction_bytes`) is rolled back under a view, its
-    /// bytes stay in the file until it is compacted.
+    /// (bulk loads, streams, changes beyond `transaction_bytes`) is rolled back under a view, or a
+    /// savepoint, its bytes stay in the file until it is compacted; where the file cannot be
+    /// written then, a view throws errc::finished at what it has not seen yet.
     /// @throws errc::finished, corrupt, std::bad_alloc
     [[nodiscard]] snapshot view() const {
         open().fold();
@@ -85,8 +86,8 @@ template <storage::medium Medium> class [[nodiscard]] basic_transaction {
     /// Puts a value, whether or not the key is there. Both are copied. Where the changes so far
     /// take more than `options::transaction_bytes`, they go to the file first.
     /// @throws errc::key_too_large, value_too_large, finished, std::bad_alloc; and where changes go
-    ///   to the file errc::lock_lost, corrupt, errno of the system. Then it is not put, and what
-    ///   was before it stays
+    ///   to the file errc::lock_lost, sync_failed, forked, corrupt, errno of the system. Then it is
+    ///   not put, and what was before it stays
     void put(std::string_view key, std::string_view value) {
         if (value.size() > max_value_bytes) throw error(errc::value_too_large, "put");
         open().put(key, value);

@@ -57,6 +57,25 @@ TEST_CASE("nothing reaches the file before the flush, and then all of it in one 
     CHECK(on.text(12288, 72) == expected);
 }
 
+TEST_CASE("what is taken back is not written, and what is in the file stays") {
+    appender_bench on;
+    auto const kept_end = on.to.end_offset() + 8;
+    on.to.append(as_bytes(std::string_view("kept")));
+    on.to.append(as_bytes(std::string_view("not this")));
+    on.to.take_back(kept_end);
+    CHECK(on.to.end_offset() == kept_end);
+    on.to.append(as_bytes(std::string_view("but this")));
+    on.to.flush();
+    CHECK(on.text(12288, 100) == std::string("kept\0\0\0\0but this", 16));
+    on.to.append(as_bytes(std::string_view("unwanted")));
+    on.to.take_back(0); // as far as it is not in the file
+    CHECK(on.to.end_offset() == 12288 + 16);
+    on.to.take_back(on.to.end_offset() + 100); // nothing is there
+    CHECK(on.to.end_offset() == 12288 + 16);
+    on.to.flush();
+    CHECK(on.text(12288, 100).size() == 16);
+}
+
 TEST_CASE("a place that was sealed stays the same place when later parts are flushed early") {
     appender_bench on;
     on.to.spill();

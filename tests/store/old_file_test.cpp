@@ -2,6 +2,8 @@
 #include <coppice/store/old_file.hpp>
 
 #include <catch2/catch.hpp>
+#include <child_process.hpp>
+#include <workbench.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -12,11 +14,6 @@
 using namespace coppice;
 
 namespace {
-
-struct told_lock {
-    std::atomic<bool> forked = false;
-    [[nodiscard]] bool is_forked() const noexcept { return forked; }
-};
 
 /// What happens to a mapping.
 struct mapping {
@@ -39,14 +36,13 @@ struct mapping {
 } // namespace
 
 TEST_CASE("the last of a file is let go of beside, and its end waits for that") {
-    auto const lock = std::make_shared<told_lock>();
     mapping of;
-    std::optional<store::old_file<told_lock>> old(std::in_place);
+    std::optional<store::old_file> old(std::in_place);
     of.held = true;
-    old->let_go(of.make(), lock);
+    old->let_go(of.make());
     CHECK(of.gone == 0);
     of.held = false;
-    old->let_go(of.make(), lock); // one at a time
+    old->let_go(of.make()); // one at a time
     CHECK(of.gone >= 1);
     old.reset();
     CHECK(of.gone == 2);
@@ -54,26 +50,31 @@ TEST_CASE("the last of a file is let go of beside, and its end waits for that") 
 }
 
 TEST_CASE("who still maps a file keeps it") {
-    auto const lock = std::make_shared<told_lock>();
     mapping of;
     auto const reader = of.make();
     {
-        store::old_file<told_lock> old;
-        old.let_go(reader, lock);
+        store::old_file old;
+        old.let_go(reader);
     }
     CHECK(of.gone == 0);
 }
 
 TEST_CASE("in a fork the thread is the parent's, and is not waited for") {
-    auto const lock = std::make_shared<told_lock>();
+    if (workbench::skip_forks()) return;
     mapping of;
     of.held = true;
+    std::optional<store::old_file> old(std::in_place);
+    old->let_go(of.make());
     {
-        store::old_file<told_lock> old;
-        old.let_go(of.make(), lock);
-        lock->forked = true;
+        workbench::child forked([&](workbench::reporter const& to) {
+            old.reset();
+            to.tell(1, 1);
+        });
+        CHECK(forked.all_reports().size() == 1);
+        CHECK(forked.wait() == 0);
     }
     CHECK(of.gone == 0);
     of.held = false;
-    while (of.gone == 0) std::this_thread::yield();
+    old.reset();
+    CHECK(of.gone == 1);
 }

@@ -7,11 +7,14 @@
 #include <kind_of.hpp>
 
 #include <catch2/catch.hpp>
+#include <child_process.hpp>
+#include <workbench.hpp>
 
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -114,4 +117,27 @@ TEMPLATE_TEST_CASE("a sync that fails is told to the writer, and none is left wh
     CHECK(support::kind_of([&] { in_pieces(false); }) == errc::io_failed);
     CHECK(file->syncs == 2);
     CHECK(file->under_way == 0);
+}
+
+// The sync that is under way is the parent's: a child that a callback had forked waited for it for
+// ever, as it left.
+TEST_CASE("a fork does not wait for the sync of its parent") {
+    if (workbench::skip_forks()) return;
+    auto const file = std::make_shared<told_storage<true>>();
+    file->held = true;
+    std::optional<store::paced_sync<told_storage<true>>> syncs(file);
+    append_piece(*file);
+    syncs->look();
+    while (file->under_way == 0) std::this_thread::yield();
+    {
+        workbench::child forked([&](workbench::reporter const& to) {
+            syncs.reset();
+            to.tell(1, 1);
+        });
+        CHECK(forked.all_reports().size() == 1);
+        CHECK(forked.wait() == 0);
+    }
+    file->held = false;
+    syncs.reset();
+    CHECK(file->syncs == 1);
 }

@@ -5,6 +5,8 @@
 #include <test_database.hpp>
 
 #include <catch2/catch.hpp>
+#include <child_process.hpp>
+#include <workbench.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -146,4 +148,26 @@ TEST_CASE("damage is told by the walk, not by who reads ahead of it") {
     auto db = place.open(chosen);
     for (int i = 0; i < 3; ++i) CHECK(kind_of([&] { db.compact(); }) == errc::corrupt);
     CHECK(db.get(numbered("k", 1)).has_value());
+}
+
+// A child that a callback of a compaction had forked joined threads that it does not have.
+TEST_CASE("a fork does not wait for the threads of its parent") {
+    if (workbench::skip_forks()) return;
+    in_file const place;
+    fill(place, 40);
+    auto const db = place.open(options{});
+    auto const now = db.read();
+    leaves const all(*now.state());
+    std::optional<prefetcher> ahead(std::in_place, *now.state(), now.state()->user());
+    // They have done all that they may, and wait; so none of them is in the allocator.
+    all.wait_for(prefetcher::most_pieces_ahead - 2, prefetcher::most_pieces_ahead);
+    std::this_thread::sleep_for(a_while);
+    workbench::child forked([&](workbench::reporter const& to) {
+        ahead->reached(now.state()->user().root.entries / 2);
+        ahead.reset();
+        to.tell(1, 1);
+    });
+    CHECK(forked.all_reports().size() == 1);
+    CHECK(forked.wait() == 0);
+    ahead.reset();
 }

@@ -36,7 +36,8 @@ class growing_bytes {
     [[nodiscard]] std::byte* data() const noexcept { return begin_.get(); }
     [[nodiscard]] std::size_t size() const noexcept { return size_bytes_; }
     [[nodiscard]] bool empty() const noexcept { return size_bytes_ == 0; }
-    void clear() noexcept { size_bytes_ = 0; }
+    /// Forgets all but the first so many.
+    void shrink(std::size_t size_bytes) noexcept { size_bytes_ = size_bytes; }
 
     /// Adds bytes without a meaning. @throws std::bad_alloc, and nothing is changed
     [[nodiscard]] mutable_bytes add(std::size_t more_bytes) {
@@ -127,7 +128,13 @@ template <storage::storage Storage> class appender {
         if (buffer_.empty()) return;
         storage_->write(flushed_end_, buffered());
         flushed_end_ += buffer_.size();
-        buffer_.clear();
+        buffer_.shrink(0);
+    }
+
+    /// Takes back what was appended behind an offset, as far as it is not in the file.
+    void take_back(std::uint64_t end_offset) noexcept {
+        auto const kept_end = std::clamp(end_offset, flushed_end_, this->end_offset());
+        buffer_.shrink(static_cast<std::size_t>(kept_end - flushed_end_));
     }
 
     /// Writes zeros behind what is appended, before it is flushed: for small durable commits, since

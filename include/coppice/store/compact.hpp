@@ -76,7 +76,7 @@ template <storage::medium Medium> class compaction {
     compaction& operator=(compaction const&) = delete;
     /// Takes the companion away, unless it got its name or is not ours any more.
     ~compaction() {
-        if (!fresh_) return;
+        if (!fresh_ || owner_->lock()->is_forked()) return;
         try {
             auto& medium = owner_->medium();
             if (medium.companion() == fresh_->identity()) {
@@ -101,8 +101,7 @@ template <storage::medium Medium> class compaction {
     /// The mapping of the file that was copied, where to let go of the last takes long. Null else.
     [[nodiscard]] std::shared_ptr<std::byte const> old_map() const noexcept {
         auto const& copied = *copy_->state();
-        auto const is_large =
-            copied.limit_offset() >= old_file<typename Medium::lock_type>::least_bytes;
+        auto const is_large = copied.limit_offset() >= old_file::least_bytes;
         if (!storage::takes_helpers<storage_type> || !is_large) return nullptr;
         return copied.image().map.data;
     }
@@ -118,6 +117,24 @@ template <storage::medium Medium> class compaction {
 
     void check_stop() const {
         if (hooks_.stop.stop_requested()) throw compaction_stopped{};
+    }
+    /// After each callback: a child that it has forked has neither the threads nor the file.
+    void check_fork() const {
+        if (!owner_->lock()->is_forked()) return;
+        throw error(errc::forked, "a compaction belongs to the process that began it",
+                    owner_->path());
+    }
+    /// The filter, where there is one.
+    [[nodiscard]] auto filter() const {
+        std::function<bool(std::string_view, std::string_view)> asked;
+        if (hooks_.keep) {
+            asked = [this](std::string_view key, std::string_view value) {
+                auto const is_kept = hooks_.keep(key, value);
+                check_fork();
+                return is_kept;
+            };
+        }
+        return asked;
     }
 
     /// Waits for the writers' turn, in pieces where the wait may be ended.
@@ -156,6 +173,7 @@ template <storage::medium Medium> class compaction {
         auto const report = [&](std::uint64_t done) { // the oldest commit may have had more entries
             check_stop();
             auto const go_on = !hooks_.progress || hooks_.progress(std::min(done, all), all);
+            check_fork();
             if (!go_on) throw compaction_stopped{};
         };
         paced_sync syncs(fresh_);
@@ -171,7 +189,7 @@ template <storage::medium Medium> class compaction {
         };
         auto const first = kept_until(base_, {}).front();
         // Where the kernel is told not to read ahead of one thread, the device waits for several.
-        copy_hooks const how{hooks_.keep, copied, !owner_->chosen().read_ahead};
+        copy_hooks const how{filter(), copied, !owner_->chosen().read_ahead};
         copy_.emplace(fresh_, header, state_at(base_, first), how);
         report(all);
         move_to(base_, [&](std::uint64_t) { copied(all); });
@@ -230,7 +248,7 @@ template <storage::medium Medium> class compaction {
     /// Catches up, and lets the commits on the way stay that are to be kept. The one that it stood
     /// at may be one of these by now.
     void move_to(revision_ptr const& newest, std::function<void(std::uint64_t)> const& watch) {
-        copy_hooks const hooks{hooks_.keep, watch, false};
+        copy_hooks const hooks{filter(), watch, false};
         auto const number = [](revision const& of) { return commit_id{of.record().commit_id}; };
         for (auto const id : kept_until(newest, number(*copy_->state()))) {
             auto const next = state_at(newest, id);
@@ -334,7 +352,7 @@ std::optional<std::uint64_t> compact(std::shared_ptr<store<Medium>> const& owner
         kept = work.run();
         if (kept) old = work.old_map();
     }
-    if (old) owner->old().let_go(std::move(old), owner->lock());
+    if (old) owner->old().let_go(std::move(old));
     return kept;
 }
 

@@ -4,9 +4,11 @@
 // Owns: when a piece is long enough, and the thread that syncs it beside the one that writes on,
 //   where the storage takes helpers.
 // Invariant: one sync at a time; its failure reaches the writer at the next call. No thread is left
-//   when this ends. Belongs to one thread.
+//   when this ends. Belongs to one thread; in a fork nothing but its end may follow.
 
 #include <coppice/storage/concepts.hpp>
+#include <coppice/storage/left_in_fork.hpp>
+#include <coppice/version.hpp>
 
 #include <cstdint>
 #include <future>
@@ -43,13 +45,16 @@ template <storage::storage Storage> class paced_sync {
 
   private:
     void wait() {
-        if (under_way_.valid()) under_way_.get();
+        if (!under_way_) return;
+        auto ended = std::move(*under_way_);
+        under_way_.reset();
+        ended.get();
     }
     void begin() {
         wait();
         if constexpr (storage::takes_helpers<Storage>) {
             try {
-                under_way_ = std::async(std::launch::async, [this] { file_->sync(); });
+                under_way_.emplace(std::async(std::launch::async, [this] { file_->sync(); }));
                 return;
             } catch (std::system_error const&) { // no thread can be had
             }
@@ -59,7 +64,7 @@ template <storage::storage Storage> class paced_sync {
 
     std::shared_ptr<Storage> file_;
     std::uint64_t synced_bytes_ = 0;
-    std::future<void> under_way_;
+    storage::left_in_fork<std::future<void>> under_way_;
 };
 
 } // namespace coppice::inline COPPICE_ABI::store

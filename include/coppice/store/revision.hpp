@@ -123,8 +123,8 @@ class revision final : public counted {
         if (revoked_ && revoked_->load(std::memory_order_acquire)) refuse_revoked();
     }
     [[noreturn, gnu::cold]] static void refuse_revoked() {
-        throw error(errc::finished, "a view of a transaction that was rolled back after it had "
-                                    "written a bulk load or a stream");
+        throw error(errc::finished, "a view of a transaction that was rolled back after changes "
+                                    "of it had gone to the file");
     }
 
     std::shared_ptr<file_image const> image_;

@@ -82,7 +82,7 @@ template <storage::medium Medium> class store {
     /// What is kept while commits are deferred.
     [[nodiscard]] kept_tenure<tenure<Medium>>& kept() noexcept { return kept_; }
     /// What compactions have replaced. REQUIRES: the lock of compactions.
-    [[nodiscard]] old_file<lock_type>& old() noexcept { return old_; }
+    [[nodiscard]] old_file& old() noexcept { return old_; }
     /// When others may have the lock.
     [[nodiscard]] courtesy& manners() noexcept { return manners_; }
     /// What opening had to pass over, if anything.
@@ -252,7 +252,7 @@ template <storage::medium Medium> class store {
     published<revision> published_;
     postponed_commits postponed_;
     std::atomic<bool> page_believed_{false};
-    old_file<lock_type> old_;
+    old_file old_;
 };
 
 /// Opens what is at the path, if the options want that.

@@ -125,7 +125,7 @@ template <storage::medium Medium> class writer {
         tenure_->settle(state->record().commit_id, durability::two_sync);
     }
 
-    /// Writes what is deferred, as one commit. REQUIRES: nothing was appended in this turn.
+    /// Writes what is deferred, as one commit. What this turn has appended before is garbage.
     /// @throws as `commit`, and errc::sync_failed
     void flush() {
         if (!append_deferred(durability::lazy)) return;
@@ -360,11 +360,14 @@ revision_ptr writer<Medium>::append_transaction(commit_record record, durability
     auto& to = append();
     within().check_undisturbed();
     revision_ptr state;
+    auto const before = to.end_offset();
     auto const spilled = to.spilled();
     try {
         // Nothing refers to these bytes yet: a failure here changes nothing.
         state = write_transaction(to, std::move(record), how);
     } catch (...) {
+        // A record that stays would be written by the next attempt, as well as its own.
+        to.take_back(before);
         if (!spilled) appender_.reset();
         throw;
     }

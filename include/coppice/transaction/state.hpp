@@ -125,8 +125,7 @@ template <storage::medium Medium> class transaction_state {
     /// From now on bytes go to the file early; what is in memory so far goes first, since a node in
     /// the file cannot name one in memory.
     void spill() {
-        auto& to = session_->append();
-        to.spill();
+        auto& to = append_early();
         if (work()->user().root.pair().in_memory()) {
             auto const tree = tree::relocate(to, work()->user());
             see_appended();
@@ -218,7 +217,8 @@ template <storage::medium Medium> class transaction_state {
         // Straight to the file where it is much: folding takes as much memory again. What should do
         // without a sync can not.
         auto const syncs = how == durability::sync || how == durability::two_sync;
-        if (syncs && own_bytes() > owner().chosen().transaction_bytes / 4) {
+        auto const is_unchanged = is_edits_alone && edits_.empty();
+        if (syncs && !is_unchanged && own_bytes() > owner().chosen().transaction_bytes / 4) {
             spill();
         } else {
             fold();
@@ -258,6 +258,15 @@ template <storage::medium Medium> class transaction_state {
         return {memory_->copy(as_text(reference)), true};
     }
 
+    /// Where bytes go before the commit, maybe much later than this transaction has begun: not
+    /// over what somebody else has committed meanwhile. @throws as `check_undisturbed`
+    [[nodiscard]] typename store::writer<Medium>::appender_type& append_early() {
+        auto& to = session_->append();
+        session_->within().check_undisturbed();
+        to.spill();
+        return to;
+    }
+
     /// Where what is not in the file yet lies now.
     [[nodiscard]] std::shared_ptr<tree::arena const> memory() const noexcept { return memory_; }
     [[nodiscard]] node_sizes const& sizes() const noexcept { return sizes_; }
@@ -274,7 +283,7 @@ template <storage::medium Medium> class transaction_state {
         work_ = session_->base();
         if (revoked_.use_count() == 1) return false;
         try {
-            auto& to = session_->append();
+            auto& to = append_early();
             to.append(std::array<std::byte, 8>{}); // the end that is kept counts whole words, and
             to.flush();                            // the last value may end within one
             session_->within().keep_bytes_below(to.flushed_end());

@@ -33,7 +33,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_value_writer {
           key_(key),
           size_bytes_(size_bytes),
           table_(static_cast<std::size_t>(format::extent_table_bytes(size_bytes))) {
-        auto& to = state->session().append();
+        auto& to = state->append_early();
         offset_ = to.reserve(format::extent_stored_bytes(size_bytes));
         ++state->open_streams;
         counted_ = true;
@@ -51,7 +51,8 @@ template <storage::medium Medium> class [[nodiscard]] basic_value_writer {
     ~basic_value_writer() { abandon(); }
 
     /// Adds the next bytes of the value.
-    /// @throws errc::invalid_argument beyond the announced length, errc::finished, I/O errors
+    /// @throws errc::invalid_argument beyond the announced length, errc::finished, lock_lost, I/O
+    ///   errors
     void write(std::string_view text) { write(as_bytes(text)); }
     void write(bytes data) {
         auto const state = locked();
@@ -59,7 +60,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_value_writer {
             throw error(errc::invalid_argument, "a stream was given more than its " +
                                                     std::to_string(size_bytes_) + " bytes");
         }
-        auto& to = state->session().append();
+        auto& to = state->append_early();
         while (!data.empty()) {
             auto const left =
                 format::extent_piece_bytes - written_bytes_ % format::extent_piece_bytes;
@@ -77,8 +78,8 @@ template <storage::medium Medium> class [[nodiscard]] basic_value_writer {
     }
 
     /// Puts the value under its key.
-    /// @throws errc::stream_unfinished unless all announced bytes were written, errc::finished, I/O
-    ///   errors; then it may be called again
+    /// @throws errc::stream_unfinished unless all announced bytes were written, errc::finished,
+    ///   lock_lost, I/O errors; then it may be called again
     void finish() {
         auto const state = locked();
         if (written_bytes_ != size_bytes_) {
@@ -90,7 +91,7 @@ template <storage::medium Medium> class [[nodiscard]] basic_value_writer {
             // Again, where an earlier call has failed below: so it may change nothing but the
             // table.
             if (written_bytes_ % format::extent_piece_bytes != 0) note_piece();
-            state->session().append().write_reserved(offset_, table_);
+            state->append_early().write_reserved(offset_, table_);
             extent.checksum = format::extent_table_checksum(size_bytes_, table_);
         }
         state->see_appended();

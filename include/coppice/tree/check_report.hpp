@@ -6,6 +6,7 @@
 //   counted.
 
 #include <coppice/options.hpp>
+#include <coppice/version.hpp>
 
 #include <cstddef>
 #include <cstdint>
