@@ -131,10 +131,11 @@ template <storage::storage Storage> class appender {
         buffer_.shrink(0);
     }
 
-    /// Takes back what was appended behind an offset, as far as it is not in the file.
+    /// Takes back what was appended behind an offset. What of it is in the file already is written
+    /// over by what comes next. @param end_offset an earlier `end_offset()`
     void take_back(std::uint64_t end_offset) noexcept {
-        auto const kept_end = std::clamp(end_offset, flushed_end_, this->end_offset());
-        buffer_.shrink(static_cast<std::size_t>(kept_end - flushed_end_));
+        flushed_end_ = std::min(flushed_end_, end_offset);
+        buffer_.shrink(static_cast<std::size_t>(end_offset - flushed_end_));
     }
 
     /// Writes zeros behind what is appended, before it is flushed: for small durable commits, since
